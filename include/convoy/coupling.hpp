@@ -1,0 +1,112 @@
+#pragma once
+/// \file
+/// The coupling of two distributed clouds: the three verbs over all ranks of a grid. Solvers see only this.
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "convoy/cloud.hpp"
+#include "convoy/cost.hpp"
+#include "convoy/grid.hpp"
+#include "convoy/partition.hpp"
+#include "convoy/verbs.hpp"
+
+namespace convoy {
+
+class Block;
+
+enum class Backend { reference, cpu };
+
+/// One side of the problem as this rank sees it: how the whole cloud is cut, and this rank's part of it.
+struct DistributedCloud {
+    Partition partition;
+    Cloud local;
+};
+
+/// Counters of the work done, summed by nobody: this rank's own.
+struct Meters {
+    std::int64_t reductions = 0;       ///< half-passes (calls of reduce)
+    std::int64_t safe_rows = 0;        ///< sums that took the safe form, the first half-pass included
+    double pairs = 0;                  ///< pairs this rank worked on
+    double kernel_seconds = 0;         ///< in the block
+    double communication_seconds = 0;  ///< in sums over ranks, waiting included
+    double bytes_sent = 0;             ///< payload of those sums
+};
+
+/// Local vectors: f-like ones have source().local.rows numbers, g-like ones target().local.rows. Every call of a verb
+/// is collective over the grid, and its results are the same bits on all ranks that share a part.
+class Coupling {
+   public:
+    /// Collective. Points without a shape error are trusted to be finite and of one dimension.
+    Coupling(Grid grid, DistributedCloud source, DistributedCloud target, Cost cost, Precision precision,
+             Backend backend = Backend::cpu);
+    ~Coupling();
+    Coupling(Coupling&&) noexcept;
+    Coupling& operator=(Coupling&&) noexcept;
+
+    const Grid& grid() const { return grid_; }
+    const Cost& cost() const { return cost_; }
+    Precision precision() const { return precision_; }
+    const DistributedCloud& cloud(Side side) const { return side == Side::row ? source_ : target_; }
+    const Cloud& local(Side side) const { return cloud(side).local; }
+    std::int64_t points(Side side) const { return cloud(side).partition.items(); }
+    std::int64_t dimension() const { return source_.local.dimension; }
+
+    /// log s_i for s_i = sum_j b_j exp((f_i + g_j - C_ij)/eps), or over i for Side::column; natural logarithm, fp64.
+    /// Shifted sums are checked after they are summed over ranks; those outside [2^-100, 2^100] are done again, safely.
+    std::vector<double> reduce(Side stays, const Potentials& potentials, double epsilon, Safety safety);
+
+    struct Average {
+        std::vector<double> log_sum;  ///< as reduce()
+        std::vector<double> value;    ///< rows x width: sum_j b_j exp(t_ij) w_ij, divided by s_i if safe
+    };
+    /// sum_j P_ij w_ij / a_i (shifted), or the average of w under the row's conditional plan (safe: also right for
+    /// potentials of the staying side that are unknown, given as 0).
+    Average apply(Side stays, const Potentials& potentials, double epsilon, Safety safety, const Weighting& weighting);
+
+    Picks pick(Side stays, const Potentials& potentials, double epsilon, const PickRule& rule);
+
+    /// sum_i w_i u_i v_i over the whole of one side, w the weights. fp64, ranks in order, same bits on all ranks.
+    double dot(Side side, std::span<const double> u, std::span<const double> v) const;
+    /// sum_i w_i u_i likewise; points without mass take no part, whatever u is there.
+    double mean(Side side, std::span<const double> u) const;
+    /// sum_i w_i |exp(log_s_i) - 1|: the L1 marginal error of the side that is not exact.
+    double marginal_error(Side side, std::span<const double> log_sum) const;
+
+    /// What depends on the target is kept, the source's points are replaced (same partition, same weights). Collective.
+    void move_source(std::vector<double> points);
+    /// The two sides exchanged or one side set against itself, on the same grid: this side's cloud in the other's
+    /// distribution. Collective.
+    DistributedCloud redistributed(Side side) const;
+
+    /// Joint weighted mean of both clouds, which points are centred on (zeros where the cost forbids it).
+    const std::vector<double>& centre() const { return centre_; }
+    /// Error of the logit t_ij that rounding to this precision brings, in cost units (divide by eps).
+    double rounding_of_cost() const;
+    /// An upper bound of the range of C over all pairs. Collective.
+    double cost_range_bound() const;
+
+    const Meters& meters() const { return meters_; }
+
+   private:
+    void rebuild();
+    void sum_over_sharers(Side stays, std::span<double> values);
+    void max_over_sharers(Side stays, std::span<double> values);
+    std::vector<double> safe_sums(Side stays, LocalRun range, const Potentials& potentials, double epsilon);
+
+    Grid grid_;
+    DistributedCloud source_, target_;
+    Cost cost_;
+    Precision precision_;
+    Backend backend_;
+    std::vector<double> centre_;
+    std::unique_ptr<Block> block_;
+    Meters meters_;
+};
+
+}  // namespace convoy

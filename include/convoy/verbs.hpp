@@ -1,0 +1,68 @@
+#pragma once
+/// \file
+/// The vocabulary of the three verbs: reduce, apply, pick. See docs in kernels/block.hpp and coupling.hpp.
+
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <vector>
+
+namespace convoy {
+
+enum class Precision { single, fp64 };
+
+/// How sums of exponentials are formed.
+enum class Safety {
+    shifted,  ///< Plain sums: right while every exponent is bounded, as it is after an exact half-pass.
+    safe      ///< Running maximum: right for any potentials, also where the staying side's is unknown (given as 0).
+};
+
+/// Potentials of the two sides, in units of the cost. Product reference: P_ij = a_i b_j exp((f_i + g_j - C_ij)/eps).
+struct Potentials {
+    std::span<const double> f;  ///< source
+    std::span<const double> g;  ///< target
+};
+
+/// What `apply` averages under the plan; `w_ij` is a row of numbers.
+struct Weighting {
+    enum class Kind {
+        columns,   ///< w_ij = row of `values` that belongs to the summed index
+        cost,      ///< w_ij = (C_ij - shift, (C_ij - shift)^2)
+        gradient   ///< w_ij = grad h(x_i - y_j), d numbers; with side column: grad h(y_j - x_i)
+    };
+    Kind kind = Kind::cost;
+    std::span<const double> values;  ///< columns: summed side's rows x width, row-major
+    std::int64_t width = 2;          ///< numbers in w_ij: columns: any; cost: 2; gradient: d
+    double shift = 0;                ///< cost: subtracted before squaring, so that variances do not cancel
+
+    static Weighting of_columns(std::span<const double> values, std::int64_t width) {
+        return {Kind::columns, values, width, 0};
+    }
+    static Weighting of_cost(double shift = 0) { return {Kind::cost, {}, 2, shift}; }
+    static Weighting of_gradient(std::int64_t dimension) { return {Kind::gradient, {}, dimension, 0}; }
+};
+
+/// What `pick` looks for in each row (or column).
+struct PickRule {
+    enum class Kind {
+        top,     ///< the `count` largest entries of the plan, largest first
+        sample,  ///< `count` seeded draws from the conditional plan of the row, with replacement
+        hard     ///< the hard c-transform (eps = 0): the `count` smallest C_ij - (potential of the summed side)
+    };
+    Kind kind = Kind::top;
+    std::int64_t count = 1;
+    std::uint64_t seed = 0;
+};
+
+/// `count` picks for each staying index. Order: by descending score (sample: by number of the draw); ties to the
+/// smaller index. Slots that nothing fills (fewer points than count) hold index -1 and score -inf.
+struct Picks {
+    std::int64_t rows = 0;
+    std::int64_t count = 0;
+    std::vector<std::int64_t> index;  ///< rows x count: global number of the picked point of the summed side
+    /// rows x count. top: log(P_ij / own mass) = log b_j + (f_i + g_j - C_ij)/eps; sample: the perturbed score whose
+    /// maximum over all points is the draw; hard: g_j - C_ij.
+    std::vector<double> score;
+};
+
+}  // namespace convoy

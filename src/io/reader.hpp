@@ -1,0 +1,76 @@
+#pragma once
+// Inputs: one reader a format, chosen by `open_reader` (registry in reader.cpp: one line a format).
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "convoy/communicator.hpp"
+#include "convoy/cloud.hpp"
+#include "convoy/coupling.hpp"
+#include "convoy/grid.hpp"
+
+namespace convoy::io {
+
+// PATH[#KEY]. A '#' in the path itself is allowed if a file of the whole name exists.
+struct Location {
+    std::string path, key;
+    static Location parse(const std::string& text);
+    std::string name() const;  // as given
+};
+
+// A matrix in a file. The constructor (open_reader) checks shape and type; errors are InputErrors that name file,
+// place and remedy.
+class Reader {
+   public:
+    virtual ~Reader() = default;
+    virtual std::int64_t rows() const = 0;
+    virtual std::int64_t columns() const = 0;  // 1 for a vector
+    virtual bool is_vector() const { return false; }    // one-dimensional in the file
+    // Rows [first, first + count) as fp64, row-major: out.size() == count * columns(). Sequential readers need
+    // ascending, non-overlapping calls.
+    virtual void read(std::int64_t first, std::int64_t count, std::span<double> out) = 0;
+    // Text and compressed streams: one rank reads everything and sends it on.
+    virtual bool sequential() const { return false; }
+    // "dataset 'X'", "array", "table": what a message calls the matrix in its file. Row and column in messages are
+    // 0-based as in the array, for tables the line of the file, 1-based.
+    virtual std::string place() const = 0;
+    virtual std::string row_name(std::int64_t row) const { return "row " + std::to_string(row); }
+};
+
+std::unique_ptr<Reader> open_reader(const Location& location);
+
+struct InputOptions {
+    std::string points;   // PATH[#KEY]
+    std::string weights;  // PATH[#KEY] or empty
+    std::string scaling;  // "1", "1/255", "0.5": points are multiplied with it
+};
+
+// What identifies an input: stored in results, checked when they are used again.
+struct InputIdentity {
+    std::string path, absolute_path, key;
+    std::int64_t rows = 0, columns = 0;
+    std::string scaling = "1";
+    std::uint32_t checksum = 0;  // CRC-32C of all points as little-endian fp64, row-major, as read (before scaling)
+    std::string weights_path, weights_key;
+    std::uint32_t weights_checksum = 0;  // 0 if there are none
+};
+
+// Rows and columns of an input, read by rank 0 and told to all. Throws the same InputError on all ranks. Collective.
+struct Shape {
+    std::int64_t rows = 0, columns = 0;
+};
+Shape shape_of(const Communicator& world, const InputOptions& input);
+
+// Reads one side's cloud: every rank its stripe of its part, exchanged along the grid (sequential formats: rank 0 reads
+// and sends pieces of at most 4 MiB). Checks that everything is finite, weights non-negative with a positive sum, and
+// normalises them over the whole cloud. `side_name` ("source", "target") begins messages. Collective; throws the same
+// InputError on all ranks.
+DistributedCloud read_cloud(const Grid& grid, Side side, const Partition& partition, const InputOptions& input,
+                            InputIdentity& identity);
+
+// "1/255", "2", "1e-3" -> number. InputError if it is not finite and positive.
+double parse_scaling(const std::string& text);
+
+}  // namespace convoy::io

@@ -1,0 +1,71 @@
+#pragma once
+// The verbs on one local block of the cost matrix: the rows of X_r against the columns Y_c, on one device. A block
+// knows its points, its weights, its cost and where it sits in the whole problem; it knows no other rank.
+//
+// Every verb keeps one index (Side: row keeps i and sums over j) and serves a range of it. With the logit
+//
+//     t_ij = (f_i + g_j - C_ij) / eps            (eps = infinity: t_ij = 0, so P = a b^T)
+//
+// and, for Side::row, weights w_j = b_j of the summed side (Side::column: w_i = a_i):
+//
+//     reduce   s_i = sum_j b_j exp(t_ij)
+//     apply    s_i, and v_i = sum_j b_j exp(t_ij) w_ij         = (P w)_i / a_i
+//     pick     entries of the row
+//
+// In the safe form s and v carry a factor exp(-max_i), max_i the largest t_ij over summed points that have mass.
+// A point without mass takes part in no sum and is never picked; it has a row of its own like any other.
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "convoy/cloud.hpp"
+#include "convoy/cost.hpp"
+#include "convoy/grid.hpp"
+#include "convoy/partition.hpp"
+#include "convoy/verbs.hpp"
+
+namespace convoy {
+
+struct BlockProblem {
+    Cost cost;
+    const Cloud* source = nullptr;  // outlive the block
+    const Cloud* target = nullptr;
+    std::vector<double> centre;     // d numbers taken off every point before rounding (empty: nothing)
+    GlobalIndex first_row, first_column;
+    Precision precision = Precision::single;
+};
+
+// What a reduction gives for each index of its range. `max` is filled in the safe form only: -inf (and sum 0) where
+// no summed point has mass.
+struct Sums {
+    std::vector<double> sum;
+    std::vector<double> max;
+};
+
+class Block {
+   public:
+    virtual ~Block() = default;
+
+    virtual void reduce(Side stays, LocalRun range, const Potentials& potentials, double epsilon, Safety safety,
+                        Sums& out) const = 0;
+    // values: range.count x weighting.width, row-major, overwritten.
+    virtual void apply(Side stays, LocalRun range, const Potentials& potentials, double epsilon, Safety safety,
+                       const Weighting& weighting, Sums& out, std::vector<double>& values) const = 0;
+    virtual void pick(Side stays, LocalRun range, const Potentials& potentials, double epsilon, const PickRule& rule,
+                      Picks& out) const = 0;
+
+    // What rounding to this block's precision costs: the error of t_ij in units of eps is about this / eps.
+    virtual double rounding_of_cost() const = 0;
+};
+
+std::unique_ptr<Block> make_reference_block(const BlockProblem& problem);
+std::unique_ptr<Block> make_cpu_block(const BlockProblem& problem);
+
+// The score of one draw's candidate: a standard Gumbel number that depends on nothing but these four, so that samples
+// are the same on every grid, tile and device.
+double gumbel(std::uint64_t seed, GlobalIndex stays, GlobalIndex summed, std::int64_t draw, Side side);
+
+}  // namespace convoy
