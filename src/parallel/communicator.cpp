@@ -1,0 +1,168 @@
+#include "convoy/communicator.hpp"
+
+#include <mpi.h>
+
+#include <algorithm>
+#include <numeric>
+#include <utility>
+
+#include "convoy/error.hpp"
+#include "parallel/native.hpp"
+
+namespace convoy {
+
+// Errors of MPI itself are fatal (its default handler prints and ends all ranks), so return codes are not looked at.
+struct Communicator::Impl {
+    MPI_Comm comm = MPI_COMM_NULL;
+    int rank = 0, size = 1;
+    bool owned = false;
+
+    Impl(MPI_Comm c, bool own) : comm{c}, owned{own} {
+        MPI_Comm_rank(comm, &rank);
+        MPI_Comm_size(comm, &size);
+    }
+    ~Impl() {
+        int finalized = 0;
+        MPI_Finalized(&finalized);
+        if (owned && finalized == 0) MPI_Comm_free(&comm);
+    }
+    Impl(const Impl&) = delete;
+    Impl& operator=(const Impl&) = delete;
+};
+
+std::int64_t Communicator::piece_elements = std::int64_t{1} << 26;
+
+namespace {
+
+// The one cast of a length to MPI's int.
+int count_of(std::int64_t elements) {
+    CONVOY_ASSERT(elements >= 0 && elements <= std::int64_t{1} << 30);
+    return static_cast<int>(elements);
+}
+
+template <class T, class F>
+void in_pieces(std::span<T> values, F&& call) {
+    const auto total = static_cast<std::int64_t>(values.size());
+    for (std::int64_t at = 0; at < total; at += Communicator::piece_elements) {
+        call(values.data() + at, count_of(std::min(Communicator::piece_elements, total - at)));
+    }
+}
+
+template <class T>
+void reduce_all(const Communicator& comm, std::span<T> values, MPI_Datatype type, MPI_Op op) {
+    if (comm.size() == 1) return;
+    in_pieces(values, [&](T* data, int n) { MPI_Allreduce(MPI_IN_PLACE, data, n, type, op, native(comm)); });
+}
+
+}  // namespace
+
+MPI_Comm native(const Communicator& comm) { return comm.impl() == nullptr ? MPI_COMM_NULL : comm.impl()->comm; }
+
+Communicator adopt_world() { return Communicator{std::make_shared<const Communicator::Impl>(MPI_COMM_WORLD, false)}; }
+
+Communicator Communicator::world() {
+    int initialised = 0, size = 1;
+    MPI_Initialized(&initialised);
+    if (initialised != 0) MPI_Comm_size(MPI_COMM_WORLD, &size);
+    return size > 1 ? adopt_world() : Communicator{};
+}
+
+int Communicator::rank() const { return impl_ ? impl_->rank : 0; }
+int Communicator::size() const { return impl_ ? impl_->size : 1; }
+
+Communicator Communicator::split(int colour, int key) const {
+    if (!impl_) return {};
+    MPI_Comm part = MPI_COMM_NULL;
+    MPI_Comm_split(impl_->comm, colour, key, &part);
+    return Communicator{std::make_shared<const Impl>(part, true)};
+}
+
+void Communicator::barrier() const {
+    if (size() > 1) MPI_Barrier(impl_->comm);
+}
+
+void Communicator::sum(std::span<double> values) const { reduce_all(*this, values, MPI_DOUBLE, MPI_SUM); }
+void Communicator::sum(std::span<std::int64_t> values) const { reduce_all(*this, values, MPI_INT64_T, MPI_SUM); }
+void Communicator::max(std::span<double> values) const { reduce_all(*this, values, MPI_DOUBLE, MPI_MAX); }
+void Communicator::min(std::span<std::int64_t> values) const { reduce_all(*this, values, MPI_INT64_T, MPI_MIN); }
+
+void Communicator::broadcast(std::span<std::byte> bytes, int root) const {
+    if (size() == 1) return;
+    in_pieces(bytes, [&](std::byte* data, int n) { MPI_Bcast(data, n, MPI_BYTE, root, impl_->comm); });
+}
+
+void Communicator::broadcast(std::string& text, int root) const {
+    auto length = static_cast<std::int64_t>(text.size());
+    broadcast(length, root);
+    text.resize(static_cast<std::size_t>(length));
+    broadcast(std::span{text.data(), text.size()}, root);
+}
+
+std::vector<double> Communicator::gather_all(std::span<const double> mine) const {
+    if (size() == 1) return {mine.begin(), mine.end()};
+    std::vector<std::int64_t> counts(static_cast<std::size_t>(size()), 0);
+    counts[static_cast<std::size_t>(rank())] = static_cast<std::int64_t>(mine.size());
+    sum(counts);
+    std::vector<double> all(static_cast<std::size_t>(std::reduce(counts.begin(), counts.end())));
+    // A broadcast from each rank in turn: no displacements (int, too), no second buffer.
+    std::int64_t at = 0;
+    for (int root = 0; root < size(); ++root) {
+        const std::span part{all.data() + at, static_cast<std::size_t>(counts[static_cast<std::size_t>(root)])};
+        if (root == rank()) std::copy(mine.begin(), mine.end(), part.begin());
+        broadcast(part, root);
+        at += counts[static_cast<std::size_t>(root)];
+    }
+    return all;
+}
+
+double Communicator::ordered_sum(double mine) const {
+    if (size() == 1) return mine;
+    const std::vector<double> all = gather_all(std::span<const double>{&mine, 1});
+    return std::accumulate(all.begin(), all.end(), 0.0);
+}
+
+namespace {
+
+enum class Kind : int { input, failure, fatal };
+
+void rethrow(Kind kind, const std::string& message) {
+    switch (kind) {
+        case Kind::input: throw InputError{message};
+        case Kind::fatal: throw FatalFailure{message};
+        case Kind::failure: break;
+    }
+    throw Failure{message};
+}
+
+}  // namespace
+
+void agree(const Communicator& comm, const std::function<void()>& phase) {
+    if (comm.size() == 1) return phase();
+
+    int kind = -1;
+    std::string message;
+    const auto note = [&](Kind k, const char* what) {
+        kind = static_cast<int>(k);
+        message = what;
+    };
+    try {
+        phase();
+    } catch (const InputError& e) {
+        note(Kind::input, e.what());
+    } catch (const FatalFailure& e) {
+        note(Kind::fatal, e.what());
+    } catch (const std::bad_alloc&) {
+        note(Kind::failure, "not enough memory on a rank; use more ranks or nodes");
+    } catch (const std::exception& e) {
+        note(Kind::failure, e.what());
+    }
+
+    std::int64_t lowest = kind >= 0 ? comm.rank() : comm.size();
+    comm.min(std::span{&lowest, 1});
+    if (lowest == comm.size()) return;
+    comm.broadcast(kind, static_cast<int>(lowest));
+    comm.broadcast(message, static_cast<int>(lowest));
+    rethrow(static_cast<Kind>(kind), message);
+}
+
+}  // namespace convoy

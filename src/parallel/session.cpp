@@ -1,0 +1,75 @@
+#include "parallel/session.hpp"
+
+#include <mpi.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+
+namespace convoy {
+
+namespace {
+
+bool initialised() {
+    int yes = 0;
+    MPI_Initialized(&yes);
+    return yes != 0;
+}
+
+struct NodeRanks {
+    int rank = 0, size = 1;
+};
+
+// Ranks that share memory with this one, from MPI: under mpirun SLURM_LOCALID is 0 on all ranks.
+NodeRanks node_ranks() {
+    NodeRanks result;
+    if (!initialised()) return result;
+    MPI_Comm node = MPI_COMM_NULL;
+    MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &node);
+    MPI_Comm_rank(node, &result.rank);
+    MPI_Comm_size(node, &result.size);
+    MPI_Comm_free(&node);
+    return result;
+}
+
+}  // namespace
+
+bool Session::launched() {
+    for (const char* name : {"OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_RANK", "PMI_SIZE"}) {
+        if (std::getenv(name) != nullptr) return true;
+    }
+    return false;
+}
+
+Session::Session(int& argc, char**& argv) : exceptions_{std::uncaught_exceptions()} {
+    if (!launched()) return;
+    int provided = MPI_THREAD_SINGLE;
+    MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided);
+    if (provided < MPI_THREAD_FUNNELED) {
+        std::fputs("error: this MPI cannot be used together with threads (needs MPI_THREAD_FUNNELED)\n", stderr);
+        MPI_Abort(MPI_COMM_WORLD, 1);
+    }
+}
+
+Session::~Session() {
+    if (!initialised() || std::uncaught_exceptions() > exceptions_) return;
+    MPI_Finalize();
+}
+
+void Session::abort(int code) {
+    if (initialised()) MPI_Abort(MPI_COMM_WORLD, code);
+    std::_Exit(code);
+}
+
+std::string Session::mpi_version() {
+    char text[MPI_MAX_LIBRARY_VERSION_STRING];
+    int length = 0;
+    MPI_Get_library_version(text, &length);
+    const std::string whole(text, static_cast<std::size_t>(length));
+    return whole.substr(0, whole.find_first_of(",\n"));
+}
+
+int Session::rank_on_node() { return node_ranks().rank; }
+int Session::ranks_on_node() { return node_ranks().size; }
+
+}  // namespace convoy
