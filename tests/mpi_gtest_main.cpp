@@ -1,5 +1,5 @@
-// GoogleTest's main for MPI: every rank runs every test, rank 0 speaks, a failure on any rank fails the test on all, and
-// a test that leaves the ranks out of step ends the run instead of hanging it.
+// GoogleTest's main for MPI: every rank runs every test, rank 0 speaks, a failure on any rank fails the test on all,
+// and a test that leaves the ranks out of step ends the run instead of hanging it.
 #include <gtest/gtest.h>
 #include <mpi.h>
 
@@ -10,7 +10,7 @@
 namespace {
 
 class RankListener : public testing::EmptyTestEventListener {
-   public:
+ public:
     RankListener(MPI_Comm comm, std::unique_ptr<testing::TestEventListener> printer)
         : comm_{comm}, printer_{std::move(printer)} {
         MPI_Comm_rank(comm_, &rank_);
@@ -49,7 +49,7 @@ class RankListener : public testing::EmptyTestEventListener {
         if (rank_ == 0) printer_->OnTestProgramEnd(test);
     }
 
-   private:
+ private:
     MPI_Comm comm_;
     int rank_ = 0, size_ = 1;
     std::unique_ptr<testing::TestEventListener> printer_;

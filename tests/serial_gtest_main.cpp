@@ -1,4 +1,4 @@
-// GoogleTest's main, except that running no test at all is a failure: a filter that fits nothing would look like success.
+// GoogleTest's main, except that running no test at all is a failure: a filter that fits nothing looks like success.
 #include <gtest/gtest.h>
 
 int main(int argc, char** argv) {

@@ -7,4 +7,6 @@ TEST(OneRank, Fails) {
     EXPECT_NE(rank, 2);
 }
 
-TEST(OneRank, AllAreStillInStep) { MPI_Barrier(MPI_COMM_WORLD); }
+TEST(OneRank, AllAreStillInStep) {
+    MPI_Barrier(MPI_COMM_WORLD);
+}
