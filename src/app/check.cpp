@@ -1,0 +1,124 @@
+// convoy check SOURCE [TARGET]: is this input good?
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <string>
+
+#include "app/cloud_statistics.hpp"
+#include "app/command.hpp"
+#include "app/exit_codes.hpp"
+#include "app/options.hpp"
+#include "app/quantities.hpp"
+#include "app/run_plan.hpp"
+#include "convoy/error.hpp"
+
+namespace convoy::app {
+
+namespace {
+
+struct Report {
+    std::string text;
+    int remarks = 0;
+
+    void row(const std::string& name, const std::string& value) { text += fmt::format("  {:<22}{}\n", name, value); }
+    void remark(const std::string& words) {
+        text += fmt::format("  {:<22}{}\n", "remark", words);
+        ++remarks;
+    }
+};
+
+void describe(Report& report, const std::string& side, const io::InputOptions& input, const CloudStatistics& s) {
+    report.text += fmt::format("{} {}\n", side, input.points);
+    report.row("points", fmt::format("{} x {}", count_text(s.rows), plural(s.dimension, "dimension", "dimensions")));
+    report.row("values", fmt::format("{:.6g} to {:.6g}, mean {:.6g}{}", s.least, s.largest, s.mean,
+                                     input.scaling == "1" ? "" : " (scaled by " + input.scaling + ")"));
+    report.row("weights", input.weights.empty() ? std::string{"equal"}
+                                                : fmt::format("{}; {} of {} are zero", input.weights,
+                                                              count_text(s.massless), count_text(s.rows)));
+    if (s.constant_columns > 0) {
+        report.remark(fmt::format("{} of {} columns are constant: they add nothing to the cost", s.constant_columns,
+                                  s.dimension));
+    }
+    if (s.widest_deviation > 1000 * s.narrowest_deviation) {
+        report.remark(
+            fmt::format("column {} varies {:.0e} times as much as column {}: it rules the cost; standardise "
+                        "the columns?",
+                        s.widest_column, s.widest_deviation / s.narrowest_deviation, s.narrowest_column));
+    }
+    if (s.duplicates > 0) {
+        report.remark(fmt::format("{} are equal to an earlier one; weights would say the same with fewer points",
+                                  plural(s.duplicates, "point", "points")));
+    }
+    report.text += "\n";
+}
+
+void describe_pair(Report& report, Coupling& coupling, const ProblemOptions& problem, const Plan& plan) {
+    const CostMoments moments = cost_moments(coupling);
+    const double epsilon = problem.epsilon.resolve(coupling);
+    report.text += "both\n";
+    report.row("cost " + problem.cost.name(),
+               fmt::format("mean {:.6g}, standard deviation {:.6g}", moments.mean, moments.standard_deviation));
+    report.row("epsilon " + problem.epsilon.name(), fmt::format("{:.10g}", epsilon));
+    report.row("rounding", fmt::format("{:.1e} epsilon in {} precision", coupling.rounding_of_cost() / epsilon,
+                                       plan.precision == Precision::fp64 ? "double" : "single"));
+    if (coupling.rounding_of_cost() > 0.05 * epsilon)
+        report.remark("rounding is above 0.05 epsilon: use --precision double");
+    report.row("memory", fmt::format("about {} on each of {}", bytes_text(plan.memory_per_rank),
+                                     plural(coupling.grid().world().size(), "rank", "ranks")));
+    report.text += "\n";
+}
+
+}  // namespace
+
+int check(const Invocation& invocation) {
+    CommandLine line{"check SOURCE [TARGET] [options]",
+                     "Reads inputs like solve does, and says what is in them; solves nothing.\n",
+                     "Examples:\n"
+                     "  convoy check cells.h5#/X\n"
+                     "  convoy check images.npy --source-scale 1/255\n"
+                     "  convoy check before.npy after.npy --epsilon 0.01std\n\n"
+                     "Exit codes: 0 good, 2 not usable.\n"};
+    ProblemOptions problem;
+    MachineOptions machine;
+    declare(line, problem, false);
+    declare(line, machine);
+    if (!line.parse(invocation)) return done;
+    check_together(line, machine);
+    const bool pair = !problem.target.points.empty();
+    for (const char* option : {"--target-weights", "--target-scale", "--cost", "--epsilon", "--grid", "--memory"}) {
+        CONVOY_VALIDATE(pair || !line.given(option),
+                        fmt::format("{} has no effect without a TARGET; give one or leave the option out", option));
+    }
+
+    const Communicator& world = invocation.world;
+    Report report;
+    if (!pair) {
+        const io::Shape shape = io::shape_of(world, problem.source);
+        const Grid grid{world, {world.size(), 1}};
+        io::InputIdentity identity;
+        const DistributedCloud source =
+            io::read_cloud(grid, Side::row, Partition::even(shape.rows, world.size()), problem.source, identity);
+        describe(report, "source", problem.source, statistics_of(grid, Side::row, source));
+    } else {
+        const ProblemShape shape = shape_of_problem(world, problem);
+        const Plan plan = plan_run(world, shape, problem, machine);
+        const Grid grid{world, plan.grid};
+        io::InputIdentity identity;
+        DistributedCloud source = io::read_cloud(grid, Side::row, Partition::even(shape.rows, grid.parts(Side::row)),
+                                                 problem.source, identity);
+        DistributedCloud target = io::read_cloud(
+            grid, Side::column, Partition::even(shape.columns, grid.parts(Side::column)), problem.target, identity);
+        describe(report, "source", problem.source, statistics_of(grid, Side::row, source));
+        describe(report, "target", problem.target, statistics_of(grid, Side::column, target));
+        Coupling coupling{grid, std::move(source), std::move(target), problem.cost, plan.precision, plan.backend};
+        describe_pair(report, coupling, problem, plan);
+    }
+    report.text +=
+        report.remarks == 0 ? "good\n" : fmt::format("usable; {}\n", plural(report.remarks, "remark", "remarks"));
+    if (world.is_root()) std::fputs(report.text.c_str(), stdout);
+    return done;
+}
+
+}  // namespace convoy::app

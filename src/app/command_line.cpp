@@ -1,0 +1,237 @@
+#include "app/command_line.hpp"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <fstream>
+#include <iterator>
+#include <sstream>
+
+#include "app/spelling.hpp"
+#include "convoy/error.hpp"
+
+namespace convoy::app {
+
+namespace {
+
+// Help in two columns, wrapped at 100 characters: CLI11's own does not wrap.
+class HelpPage : public CLI::Formatter {
+ public:
+    explicit HelpPage(std::string usage) : usage_{std::move(usage)} {}
+
+    std::string make_usage(const CLI::App*, std::string) const override { return "Usage: convoy " + usage_ + "\n"; }
+    std::string make_option(const CLI::Option* option, bool is_positional) const override {
+        constexpr std::size_t column = 34, width = 100;
+        std::string out = "  " + make_option_name(option, is_positional) + make_option_opts(option);
+        out.append(out.size() + 2 <= column ? column - out.size() : 0, ' ');
+        if (out.size() > column) out += "\n" + std::string(column, ' ');
+        std::size_t line = column;
+        std::istringstream words{option->get_description()};
+        for (std::string word; words >> word;) {
+            if (line > column && line + 1 + word.size() > width) {
+                out += "\n" + std::string(column, ' ');
+                line = column;
+            }
+            if (line > column) out += ' ';
+            out += word;
+            line += word.size() + 1;
+        }
+        return out + "\n";
+    }
+
+ private:
+    std::string usage_;
+};
+
+bool takes_value(const CLI::Option& option) {
+    return option.get_expected_max() > 0;
+}
+
+std::string long_name(const CLI::Option& option) {
+    return option.get_lnames().empty() ? option.get_name() : "--" + option.get_lnames().front();
+}
+
+std::string read_whole(const std::string& path) {
+    std::ifstream in{path};
+    std::string text{std::istreambuf_iterator<char>{in}, {}};
+    CONVOY_VALIDATE(in.good() || in.eof(), fmt::format("cannot read the options in '{}'; check --config", path));
+    return text;
+}
+
+}  // namespace
+
+CommandLine::CommandLine(const std::string& usage, const std::string& description, const std::string& examples)
+    : name_{usage.substr(0, usage.find(' '))}, usage_{usage}, app_{description, "convoy " + name_} {
+    app_.formatter(std::make_shared<HelpPage>(usage));
+    app_.footer(examples);
+    app_.set_help_flag();
+    app_.allow_extras();
+    app_.add_flag("-h,--help", help_, "this page")->group("General");
+    text("--config", "FILE.toml", "options from a file: name = \"value\", the names as here; the command line wins",
+         config_)
+        ->group("General");
+}
+
+CLI::Option* CommandLine::option(const std::string& names, const std::string& value, const std::string& description,
+                                 const std::function<void(const std::string&)>& take) {
+    return app_.add_option_function<std::string>(names, take, description)->option_text(value);
+}
+
+CLI::Option* CommandLine::text(const std::string& names, const std::string& value, const std::string& description,
+                               std::string& keep) {
+    return app_.add_option(names, keep, description)->option_text(value);
+}
+
+CLI::Option* CommandLine::flag(const std::string& names, const std::string& description, bool& keep) {
+    return app_.add_flag(names, keep, description);
+}
+
+void CommandLine::positional(const std::string& name, const std::string& description, std::string& keep,
+                             bool required) {
+    app_.add_option_function<std::string>(
+            name,
+            [this, name, &keep](const std::string& given) {
+                keep = given;
+                positional_given_[name] = true;
+            },
+            description)
+        ->option_text(" ");
+    if (required) required_.push_back(name);
+}
+
+const CLI::Option* CommandLine::find(const std::string& name) const {
+    for (const CLI::Option* option : app_.get_options()) {
+        if (!option->get_positional() && option->check_name(name)) return option;
+    }
+    return nullptr;
+}
+
+std::vector<std::string> CommandLine::option_names() const {
+    std::vector<std::string> names;
+    for (const CLI::Option* option : app_.get_options()) {
+        for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+    }
+    return names;
+}
+
+// Every option as one word, --name or --name=value; unknown, repeated and valueless ones are refused here, so that the
+// message can say more than CLI11's.
+std::vector<std::string> CommandLine::normalise(const std::vector<std::string>& arguments) {
+    std::vector<std::string> result;
+    for (std::size_t i = 0; i < arguments.size(); ++i) {
+        const std::string& word = arguments[i];
+        if (word == "--") {
+            result.insert(result.end(), arguments.begin() + static_cast<std::ptrdiff_t>(i), arguments.end());
+            break;
+        }
+        if (word.size() < 2 || word[0] != '-') {
+            result.push_back(word);
+            continue;
+        }
+        const bool is_long = word[1] == '-';
+        const std::string name = is_long ? word.substr(0, word.find('=')) : word.substr(0, 2);
+        const CLI::Option* option = find(name);
+        CONVOY_VALIDATE(option != nullptr,
+                        fmt::format("unknown option '{}'.{}{}", name, suggestion(name, option_names()), see_help()));
+        const std::string full = long_name(*option);
+        CONVOY_VALIDATE(given_.insert(full).second, fmt::format("option {} is given twice; give it once", full));
+
+        const bool attached = word.size() > name.size();
+        if (!takes_value(*option)) {
+            CONVOY_VALIDATE(!attached, fmt::format("option {} takes no value ('{}')", full, word));
+            result.push_back(full);
+            continue;
+        }
+        const bool follows = !attached && i + 1 < arguments.size() && arguments[i + 1].rfind("--", 0) != 0;
+        CONVOY_VALIDATE(attached || follows, fmt::format("option {} needs a value.{}", full, see_help()));
+        const std::string value =
+            follows ? arguments[++i] : word.substr(name.size() + (is_long || word[2] == '=' ? 1 : 0));
+        CONVOY_VALIDATE(!value.empty(), fmt::format("option {} needs a value.{}", full, see_help()));
+        result.push_back(full + "=" + value);
+    }
+    return result;
+}
+
+std::vector<std::string> CommandLine::from_config(const Communicator& world, const std::string& path) {
+    std::string text;
+    agree(world, [&] {
+        if (world.is_root()) text = read_whole(path);
+    });
+    world.broadcast(text);
+
+    std::istringstream in{text};
+    std::vector<CLI::ConfigItem> items;
+    try {
+        items = CLI::ConfigTOML{}.from_config(in);
+    } catch (const CLI::Error& error) {
+        throw InputError{fmt::format("cannot understand '{}' ({}); lines read: name = \"value\"", path, error.what())};
+    }
+    std::vector<std::string> result;
+    for (const CLI::ConfigItem& item : items) {
+        if (item.name == "++" || item.name == "--") continue;  // CLI11's marks where a section begins and ends
+        // One file may serve several commands: [solve], [progot]. Sections of others are theirs.
+        if (!item.parents.empty() && item.parents.front() != name_) continue;
+        const std::string name = "--" + item.name;
+        const CLI::Option* option = find(name);
+        CONVOY_VALIDATE(option != nullptr && name != "--config" && name != "--help",
+                        fmt::format("'{}': unknown option '{}'.{}{}", path, item.name, suggestion(name, option_names()),
+                                    see_help()));
+        CONVOY_VALIDATE(item.inputs.size() == 1, fmt::format("'{}': option '{}' takes one value", path, item.name));
+        const std::string& value = item.inputs.front();
+        if (given_.contains(name)) continue;  // the command line wins
+        given_.insert(name);
+        if (takes_value(*option)) {
+            result.push_back(name + "=" + value);
+        } else {
+            CONVOY_VALIDATE(value == "true" || value == "false",
+                            fmt::format("'{}': '{}' is neither true nor false", path, item.name));
+            if (value == "true") result.push_back(name);
+        }
+    }
+    return result;
+}
+
+bool CommandLine::parse(const Invocation& invocation) {
+    std::vector<std::string> words = normalise(invocation.arguments);
+    if (given_.contains("--help")) {
+        if (invocation.world.is_root()) std::fputs(app_.help().c_str(), stdout);
+        return false;
+    }
+    const std::string config_mark = "--config=";
+    for (const std::string& word : std::vector<std::string>{words}) {
+        if (word.rfind(config_mark, 0) != 0) continue;
+        const auto more = from_config(invocation.world, word.substr(config_mark.size()));
+        words.insert(words.begin(), more.begin(), more.end());
+    }
+
+    try {
+        app_.parse(std::vector<std::string>{words.rbegin(), words.rend()});  // CLI11 wants them reversed
+    } catch (const CLI::Error& error) {
+        throw InputError{fmt::format("{}.{}", error.what(), see_help())};
+    }
+    for (const std::string& name : required_) {
+        CONVOY_VALIDATE(positional_given_[name], fmt::format("no {} is given. Usage: convoy {}", name, usage_));
+    }
+    const auto extras = app_.remaining();
+    CONVOY_VALIDATE(extras.empty(),
+                    fmt::format("unexpected argument '{}'. Usage: convoy {}", extras.empty() ? "" : extras[0], usage_));
+    return true;
+}
+
+std::string shell_quoted(const std::vector<std::string>& arguments) {
+    constexpr const char* safe = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=:,./@%^";
+    std::string line;
+    for (const std::string& argument : arguments) {
+        if (!line.empty()) line += ' ';
+        if (!argument.empty() && argument.find_first_not_of(safe) == std::string::npos) {
+            line += argument;
+            continue;
+        }
+        line += '\'';
+        for (const char c : argument) line += c == '\'' ? std::string{"'\\''"} : std::string(1, c);
+        line += '\'';
+    }
+    return line;
+}
+
+}  // namespace convoy::app

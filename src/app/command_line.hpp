@@ -1,0 +1,55 @@
+#pragma once
+// One command's options: declared with CLI11, checked for spelling before it sees them, completed from --config.
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "app/command.hpp"
+
+namespace convoy::app {
+
+class CommandLine {
+ public:
+    // \param usage e.g. "solve SOURCE TARGET -o OUT [options]"; the command's name first
+    CommandLine(const std::string& usage, const std::string& description, const std::string& examples);
+
+    CLI::App& app() { return app_; }
+    // Declares an option whose text goes to `take`, which checks it. \param value e.g. "N", "A|B"
+    CLI::Option* option(const std::string& names, const std::string& value, const std::string& description,
+                        const std::function<void(const std::string&)>& take);
+    // As above, for text kept as it is.
+    CLI::Option* text(const std::string& names, const std::string& value, const std::string& description,
+                      std::string& keep);
+    CLI::Option* flag(const std::string& names, const std::string& description, bool& keep);
+    void positional(const std::string& name, const std::string& description, std::string& keep, bool required);
+
+    // False if help was asked for, and printed. InputError on all ranks. Collective (--config is read by rank 0).
+    bool parse(const Invocation& invocation);
+    // Was it given, on the command line or in --config?
+    bool given(const std::string& name) const { return given_.contains(name); }
+
+ private:
+    const CLI::Option* find(const std::string& name) const;
+    std::vector<std::string> option_names() const;
+    std::vector<std::string> normalise(const std::vector<std::string>& arguments);
+    std::vector<std::string> from_config(const Communicator& world, const std::string& path);
+    std::string see_help() const { return " See: convoy " + name_ + " --help"; }
+
+    std::string name_, usage_;
+    CLI::App app_;
+    std::vector<std::string> required_;
+    std::map<std::string, bool> positional_given_;
+    std::set<std::string> given_;  // long names
+    std::string config_;
+    bool help_ = false;
+};
+
+// For a shell: quoted where it needs to be.
+std::string shell_quoted(const std::vector<std::string>& arguments);
+
+}  // namespace convoy::app

@@ -1,0 +1,75 @@
+// convoy info FILE: what is in this result?
+
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "app/command.hpp"
+#include "app/command_line.hpp"
+#include "app/exit_codes.hpp"
+#include "convoy/error.hpp"
+#include "io/result.hpp"
+
+namespace convoy::app {
+
+namespace {
+
+// "/solution/epsilon" -> "/solution", "epsilon"; the root's own are in "".
+std::pair<std::string, std::string> split(const std::string& path) {
+    const auto slash = path.rfind('/');
+    if (slash == std::string::npos) return {"", path};
+    return {path.substr(0, slash), path.substr(slash + 1)};
+}
+
+std::string readable(const std::string& path, const io::Description& description) {
+    std::string text =
+        fmt::format("{}{}\n", path, description.complete ? "" : "   (INCOMPLETE: its writer did not finish)");
+    std::string group;
+    for (const auto& [name, value] : description.attributes) {
+        const auto [parent, leaf] = split(name);
+        if (parent != group) text += "\n" + parent.substr(1) + "\n";
+        group = parent;
+        text += fmt::format("  {:<22}{}\n", leaf, value);
+    }
+    text += "\ndatasets\n";
+    for (const auto& [name, shape] : description.datasets) text += fmt::format("  {:<22}{}\n", name, shape);
+    return text;
+}
+
+std::string machine_readable(const io::Description& description) {
+    nlohmann::ordered_json object = {{"complete", description.complete}};
+    object["attributes"] = nlohmann::ordered_json::object();
+    for (const auto& [name, value] : description.attributes) object["attributes"][name] = value;
+    object["datasets"] = nlohmann::ordered_json::object();
+    for (const auto& [name, shape] : description.datasets) object["datasets"][name] = shape;
+    return object.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace
+
+int info(const Invocation& invocation) {
+    CommandLine line{"info FILE [--json]",
+                     "Tells what is in a result: status, values, inputs, and the plan of its run.\n",
+                     "Examples:\n  convoy info run.h5\n  convoy info run.h5 --json\n"
+                     "  convoy info run.h5 --json | jq '.attributes[\"/solution/dual_value\"]'\n"};
+    std::string path;
+    bool json = false;
+    line.positional("FILE", "a result of convoy", path, true);
+    line.flag("--json", "for programs: {complete, attributes, datasets} by their paths in the file", json);
+    if (!line.parse(invocation)) return done;
+
+    io::Description description;
+    agree(invocation.world, [&] {
+        if (!invocation.world.is_root()) return;
+        description = io::describe(path);
+        const std::string text = json ? machine_readable(description) : readable(path, description);
+        std::fputs(text.c_str(), stdout);
+        if (!description.complete)
+            throw Failure{fmt::format("'{}' is incomplete (its writer did not finish); run again", path)};
+    });
+    return done;
+}
+
+}  // namespace convoy::app

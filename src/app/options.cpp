@@ -1,0 +1,202 @@
+#include "app/options.hpp"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <filesystem>
+#include <utility>
+#include <vector>
+
+#include "app/quantities.hpp"
+#include "app/spelling.hpp"
+#include "convoy/error.hpp"
+#include "io/result.hpp"
+
+namespace convoy::app {
+
+namespace {
+
+// The choice that `text` names. \throws InputError with the nearest one
+template <class T>
+T choose(const std::string& option, const std::string& text, const std::vector<std::pair<std::string, T>>& choices) {
+    std::vector<std::string> names;
+    std::string all;
+    for (const auto& [name, value] : choices) {
+        if (name == text) return value;
+        all += (names.empty() ? "" : ", ") + name;
+        names.push_back(name);
+    }
+    throw InputError{fmt::format("{}: '{}' is not one of {}.{}", option, text, all, suggestion(text, names))};
+}
+
+void take_device(MachineOptions& options, const std::string& text) {
+    enum class Device { automatic, cpu, cuda, reference };
+    const auto device = choose<Device>(
+        "--device", text,
+        {{"auto", Device::automatic}, {"cpu", Device::cpu}, {"cuda", Device::cuda}, {"reference", Device::reference}});
+    CONVOY_VALIDATE(device != Device::cuda,
+                    "--device cuda cannot be used (this convoy is built without CUDA); use --device cpu");
+    options.backend = device == Device::reference ? Backend::reference : Backend::cpu;
+}
+
+}  // namespace
+
+void declare(CommandLine& line, ProblemOptions& options, bool target_required) {
+    line.positional("SOURCE", "points, a row each: PATH[#KEY], e.g. cells.h5#/X, points.npy, table.csv",
+                    options.source.points, true);
+    line.positional("TARGET", "likewise; as many columns", options.target.points, target_required);
+    const std::string group = "Problem";
+    line.option("--cost", "NAME", "sqeuclidean (plain |x-y|^2, the default), euclidean, pnorm:P, dot or cosine",
+                [&](const std::string& text) { options.cost = Cost::parse(text); })
+        ->group(group);
+    line.option("--epsilon", "RULE",
+                "regularisation: a number in units of the cost, or relative to the cost over all pairs: 0.05std (the "
+                "default), 0.05mean",
+                [&](const std::string& text) { options.epsilon = EpsilonRule::parse(text); })
+        ->group(group);
+    line.text("--source-weights", "PATH[#KEY]", "masses of the source's points, normalised to 1 (default: equal)",
+              options.source.weights)
+        ->group(group);
+    line.text("--target-weights", "PATH[#KEY]", "masses of the target's points", options.target.weights)->group(group);
+    const auto take_scaling = [](std::string& scaling, const std::string& text) {
+        io::parse_scaling(text);
+        scaling = text;
+    };
+    line.option("--source-scale", "FACTOR", "the source's points are multiplied with it, e.g. 1/255 (default 1)",
+                [=, &options](const std::string& text) { take_scaling(options.source.scaling, text); })
+        ->group(group);
+    line.option("--target-scale", "FACTOR", "likewise for the target",
+                [=, &options](const std::string& text) { take_scaling(options.target.scaling, text); })
+        ->group(group);
+}
+
+void declare(CommandLine& line, SolverOptions& options) {
+    const std::string group = "Solver";
+    line.option("--tolerance", "T", "marginal error (L1, at most 2) to reach, audited in double (default 1e-3)",
+                [&](const std::string& text) {
+                    options.tolerance = parse_number("--tolerance", text);
+                    CONVOY_VALIDATE(
+                        options.tolerance > 0 && options.tolerance < 2,
+                        fmt::format("--tolerance: {} is not between 0 and 2, the largest L1 error there is", text));
+                })
+        ->group(group);
+    line.option("--max-half-passes", "N", "give up after so many passes over all pairs (default 2000)",
+                [&](const std::string& text) { options.max_half_passes = parse_count("--max-half-passes", text, 1); })
+        ->group(group);
+    line.option("--time-limit", "TIME",
+                "stop in time to write what there is: 2h, 90m, 3600 (seconds) (default: none). Counts from the start; "
+                "leave a margin for writing",
+                [&](const std::string& text) { options.time_limit = parse_duration("--time-limit", text); })
+        ->group(group);
+    line.text("--init", "zero|FILE", "potentials to start from: zero (the default), or those of a result", options.init)
+        ->group(group);
+    line.option("--acceleration", "NAME", "auto (the default: anderson), anderson or plain",
+                [&](const std::string& text) {
+                    options.acceleration = choose<std::optional<Acceleration>>(
+                        "--acceleration", text,
+                        {{"auto", std::nullopt}, {"anderson", Acceleration::anderson}, {"plain", Acceleration::plain}});
+                })
+        ->group(group);
+    line.option("--annealing", "on|off", "approach epsilon from above, by halves (default on; off after --init FILE)",
+                [&](const std::string& text) { options.annealing = parse_switch("--annealing", text); })
+        ->group(group);
+    line.option("--seed", "N", "of everything drawn at random, such as the audit's sample (default 0)",
+                [&](const std::string& text) { options.seed = parse_seed("--seed", text); })
+        ->group(group);
+}
+
+void declare(CommandLine& line, MachineOptions& options) {
+    const std::string group = "Machine";
+    line.option("--precision", "single|double",
+                "of the kernels; potentials and sums are always double (default single)",
+                [&](const std::string& text) {
+                    options.precision = choose<Precision>("--precision", text,
+                                                          {{"single", Precision::single}, {"double", Precision::fp64}});
+                })
+        ->group(group);
+    line.option("--device", "NAME", "auto (the default), cpu, cuda, or reference (sequential, double: for checking)",
+                [&](const std::string& text) { take_device(options, text); })
+        ->group(group);
+    line.option("--grid", "RxC", "ranks as R rows by C columns (default: chosen from the sizes)",
+                [&](const std::string& text) { options.grid = GridShape::parse(text); })
+        ->group(group);
+    line.option("--threads", "N", "of each rank (default: OMP_NUM_THREADS, else a fair share of the node's cores)",
+                [&](const std::string& text) {
+                    const std::int64_t threads = parse_count("--threads", text, 1);
+                    CONVOY_VALIDATE(threads <= 4096, fmt::format("--threads: {} is more than 4096", text));
+                    options.threads = static_cast<int>(threads);
+                })
+        ->group(group);
+    line.option("--memory", "SIZE", "that each rank may use, e.g. 16G (default: its share of what the node has free)",
+                [&](const std::string& text) { options.memory = parse_bytes("--memory", text); })
+        ->group(group);
+    line.option("--cache", "auto|off", "keep products of points between passes: off, or auto (the default)",
+                [](const std::string& text) {
+                    CONVOY_VALIDATE(text != "on", "--cache on is not available (no cache is built in); use auto");
+                    choose<int>("--cache", text, {{"auto", 0}, {"off", 0}});
+                })
+        ->group(group);
+}
+
+void declare(CommandLine& line, OutputOptions& options) {
+    const std::string group = "Output";
+    line.text("-o,--output", "FILE", "the result, one HDF5 file (required)", options.output)->group(group);
+    line.flag("--overwrite", "replace files that exist", options.overwrite)->group(group);
+    line.flag("--store-points", "put the points into the result too", options.store_points)->group(group);
+    line.text("--summary", "FILE.json", "the closing summary, for programs", options.summary)->group(group);
+    line.text("--trace", "FILE.csv", "the history: half-pass, epsilon, error, seconds", options.trace)->group(group);
+}
+
+void declare(CommandLine& line, VolumeOptions& options) {
+    const std::string group = "General";
+    line.flag("-q,--quiet", "no progress: warnings and errors only", options.quiet)->group(group);
+    line.flag("-v,--verbose", "more about how the run is laid out", options.verbose)->group(group);
+}
+
+void check_together(const CommandLine& line, const SolverOptions& solver) {
+    CONVOY_VALIDATE(!(solver.init != "zero" && line.given("--annealing") && solver.annealing),
+                    "--annealing on has no effect together with --init FILE (potentials of a file start at the target "
+                    "epsilon); leave one of them out");
+}
+
+void check_together(const CommandLine& line, const MachineOptions& machine) {
+    if (machine.backend != Backend::reference) return;
+    CONVOY_VALIDATE(machine.precision != Precision::single,
+                    "--precision single has no effect with --device reference (which is double); leave one out");
+    CONVOY_VALIDATE(!line.given("--threads"),
+                    "--threads has no effect with --device reference (which is sequential); leave one out");
+}
+
+void check_together(const CommandLine&, const VolumeOptions& volume) {
+    CONVOY_VALIDATE(!(volume.quiet && volume.verbose), "--quiet and --verbose contradict each other; leave one out");
+}
+
+void check_outputs(const Communicator& world, const ProblemOptions& problem, const OutputOptions& output) {
+    CONVOY_VALIDATE(!output.output.empty(), "no output is given; add -o FILE");
+    const std::array files = {std::pair{"--output", output.output}, std::pair{"--summary", output.summary},
+                              std::pair{"--trace", output.trace}};
+    for (const auto& [option, path] : files) {
+        for (const auto& [other, other_path] : files) {
+            CONVOY_VALIDATE(option == other || path.empty() || path != other_path,
+                            fmt::format("{} and {} name the same file '{}'; choose two", option, other, path));
+        }
+        if (!path.empty()) io::check_output(world, path, output.overwrite);
+    }
+    // With --overwrite, an input is not among what may be replaced.
+    agree(world, [&] {
+        if (!world.is_root()) return;
+        for (const auto* input : {&problem.source, &problem.target}) {
+            for (const std::string& text : {input->points, input->weights}) {
+                for (const auto& [option, path] : files) {
+                    std::error_code none;
+                    const bool same = !text.empty() && !path.empty() &&
+                                      std::filesystem::equivalent(io::Location::parse(text).path, path, none);
+                    CONVOY_VALIDATE(!same,
+                                    fmt::format("{}: '{}' is an input of this run; choose another name", option, path));
+                }
+            }
+        }
+    });
+}
+
+}  // namespace convoy::app

@@ -1,0 +1,69 @@
+#pragma once
+// Options that several commands share: each group is a struct, and a function that declares it on a command line.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "app/command_line.hpp"
+#include "app/console.hpp"
+#include "convoy/coupling.hpp"
+#include "convoy/epsilon.hpp"
+#include "convoy/sinkhorn.hpp"
+#include "io/reader.hpp"
+
+namespace convoy::app {
+
+struct ProblemOptions {
+    io::InputOptions source{.points = {}, .weights = {}, .scaling = "1"};
+    io::InputOptions target{.points = {}, .weights = {}, .scaling = "1"};
+    Cost cost;
+    EpsilonRule epsilon;
+};
+
+struct SolverOptions {
+    double tolerance = 1e-3;
+    std::int64_t max_half_passes = 2000;
+    std::string init = "zero";
+    std::optional<Acceleration> acceleration;  // nothing: auto
+    bool annealing = true;
+    double time_limit = 0;  // seconds; 0: none
+    std::uint64_t seed = 0;
+};
+
+struct MachineOptions {
+    std::optional<Precision> precision;  // nothing: single, or what the device has
+    Backend backend = Backend::cpu;
+    std::optional<GridShape> grid;
+    std::optional<double> memory;  // bytes a rank may use
+    std::optional<int> threads;    // of one rank
+};
+
+struct OutputOptions {
+    std::string output, summary, trace;
+    bool overwrite = false;
+    bool store_points = false;
+};
+
+struct VolumeOptions {
+    bool quiet = false, verbose = false;
+    Console::Volume volume() const {
+        return quiet ? Console::Volume::quiet : verbose ? Console::Volume::verbose : Console::Volume::normal;
+    }
+};
+
+void declare(CommandLine& line, ProblemOptions& options, bool target_required);
+void declare(CommandLine& line, SolverOptions& options);
+void declare(CommandLine& line, MachineOptions& options);
+void declare(CommandLine& line, OutputOptions& options);
+void declare(CommandLine& line, VolumeOptions& options);
+
+// What single options cannot see: pairs that contradict each other, and options that would have no effect. Called after
+// parse(). \throws InputError
+void check_together(const CommandLine& line, const SolverOptions& solver);
+void check_together(const CommandLine& line, const MachineOptions& machine);
+void check_together(const CommandLine& line, const VolumeOptions& volume);
+// All files of this run can be written and are different ones. Collective.
+void check_outputs(const Communicator& world, const ProblemOptions& problem, const OutputOptions& output);
+
+}  // namespace convoy::app

@@ -1,0 +1,79 @@
+#include "app/progress.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "app/convergence.hpp"
+#include "app/quantities.hpp"
+
+namespace convoy::app {
+
+namespace {
+
+constexpr std::chrono::milliseconds first_line{2000}, between_lines{5000}, between_bars{100};
+
+}  // namespace
+
+Progress::Progress(Console& console, double pairs) : console_{console}, pairs_{pairs}, next_{Clock::now()} {
+    next_ += console.on_terminal() ? between_bars : first_line;
+}
+
+void Progress::show(const SinkhornState& state, const SinkhornOptions& options) {
+    if (!console_.shows_progress() || state.history.empty()) return;
+
+    const bool annealed = was_annealing_ && !state.annealing;
+    was_annealing_ = state.annealing;
+    const auto now = Clock::now();
+    if (!annealed && now < next_) return;
+    next_ = now + (console_.on_terminal() ? between_bars : between_lines);
+
+    if (console_.on_terminal()) {
+        console_.draw(bar(state, options));
+    } else {
+        console_.say(line(state, options));
+    }
+}
+
+void Progress::finish() {
+    console_.draw("");
+}
+
+double Progress::pace(const SinkhornState& state) {
+    const auto count = std::min<std::size_t>(state.history.size(), 20);
+    const HalfPass& last = state.history.back();
+    const HalfPass& first = state.history[state.history.size() - count];
+    return count > 1 ? (last.seconds - first.seconds) / static_cast<double>(count - 1) : last.seconds;
+}
+
+std::string Progress::line(const SinkhornState& state, const SinkhornOptions& options) const {
+    const double seconds = pace(state);
+    const HalfPass& last = state.history.back();
+    std::string text = fmt::format("half-pass {}, ", last.number);
+    if (last.epsilon > options.epsilon * (1 + 1e-12)) {
+        text += fmt::format("annealing: epsilon {:.4g} on its way to {:.4g}", last.epsilon, options.epsilon);
+    } else {
+        text += fmt::format("epsilon {:.4g}", last.epsilon);
+        if (std::isfinite(last.marginal_error)) text += fmt::format(", error {:.1e}", last.marginal_error);
+        text += fmt::format(" (goal {:.1e})", options.tolerance);
+    }
+    if (seconds > 0) text += fmt::format(", {:.2g} pairs/s", pairs_ / seconds);
+    if (const auto left = half_passes_left(state.history, options.tolerance); left && !state.annealing) {
+        text += fmt::format(", about {} left", duration_text(*left * seconds));
+    }
+    return text;
+}
+
+std::string Progress::bar(const SinkhornState& state, const SinkhornOptions& options) {
+    constexpr int width = 20;
+    const double error = state.history.back().marginal_error;
+    const bool measured = !state.annealing && error > 0 && std::isfinite(error);
+    if (measured && first_error_ == 0) first_error_ = error;
+    const double whole = std::log(first_error_ / options.tolerance);
+    const double part = measured && whole > 0 ? std::clamp(std::log(first_error_ / error) / whole, 0.0, 1.0) : 0.0;
+    const int filled = static_cast<int>(part * width);
+    return fmt::format("[{:#<{}}{:.<{}}] {}", "", filled, "", width - filled, line(state, options));
+}
+
+}  // namespace convoy::app

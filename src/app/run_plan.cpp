@@ -1,0 +1,39 @@
+#include "app/run_plan.hpp"
+
+#include <fmt/format.h>
+#include <omp.h>
+
+#include "app/quantities.hpp"
+#include "convoy/error.hpp"
+
+namespace convoy::app {
+
+ProblemShape shape_of_problem(const Communicator& world, const ProblemOptions& problem) {
+    const io::Shape source = io::shape_of(world, problem.source);
+    const io::Shape target = io::shape_of(world, problem.target);
+    CONVOY_VALIDATE(source.columns == target.columns,
+                    fmt::format("source '{}' has {} but target '{}' has {} (points of both need the same dimension); "
+                                "see: convoy check SOURCE TARGET",
+                                problem.source.points, plural(source.columns, "column", "columns"),
+                                problem.target.points, target.columns));
+    return {source.rows, target.rows, source.columns};
+}
+
+Plan plan_run(const Communicator& world, const ProblemShape& shape, const ProblemOptions& problem,
+              const MachineOptions& machine) {
+    PlanRequest request;
+    request.rows = shape.rows;
+    request.columns = shape.columns;
+    request.dimension = shape.dimension;
+    request.cost = problem.cost;
+    request.precision = machine.precision;
+    request.backend = machine.backend;
+    request.grid = machine.grid;
+    request.threads = machine.threads;
+    request.memory = machine.memory;
+    const Plan plan = resolve_plan(world, request);
+    omp_set_num_threads(plan.threads);
+    return plan;
+}
+
+}  // namespace convoy::app
