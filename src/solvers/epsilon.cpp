@@ -71,7 +71,9 @@ struct Points {
     const Eigen::Map<const Matrix> rows;
     const Eigen::Map<const Vector> weights;
     Index begin = 0, end = 0;  // the stripe
-    Vector mean;
+    // The mean is reference + offset, the reference a point of the cloud: so the mean of x - reference - offset is 0 to
+    // the rounding of the cloud's spread, not of its distance from the origin, and exactly 0 if all points are one.
+    Vector reference, offset;
 
     Points(const Coupling& coupling, Side side, bool normalise)
         : world{coupling.grid().world()},
@@ -83,16 +85,27 @@ struct Points {
         const GlobalRun stripe = my_stripe(coupling.grid(), side, partition);
         begin = stripe.first.value - partition.first(coupling.grid().part(side)).value;
         end = begin + stripe.count;
-        mean = mean_about(mean_about(first_with_mass(stripe)));  // the second corrects the rounding of the first
+        reference = first_with_mass(stripe);
+        offset = Vector::Zero(rows.cols());
+        for (int pass = 0; pass < 2; ++pass) offset += missed_mean();  // the second corrects the rounding of the first
     }
     Points(const Points&) = delete;
     Points& operator=(const Points&) = delete;
 
-    // All points with mass are one point. Exact: their mean is then that point.
+    Vector mean() const { return reference + offset; }
+
+    // Rows less the mean: `count` of them from `first`, columns from `column` on.
+    Matrix centred(Index first, Index count, Index column = 0) const {
+        const Index d = rows.cols() - column;
+        return (rows.block(first, column, count, d).rowwise() - reference.tail(d).transpose()).rowwise() -
+               offset.tail(d).transpose();
+    }
+
+    // All points with mass are one point.
     bool is_one_point() const {
         double differs = 0;
         for (Index i = begin; i < end && differs == 0; ++i)
-            if (weights(i) > 0 && (rows.row(i).transpose().array() != mean.array()).any()) differs = 1;
+            if (weights(i) > 0 && (rows.row(i).transpose().array() != reference.array()).any()) differs = 1;
         world.max(std::span{&differs, 1});
         return differs == 0;
     }
@@ -113,21 +126,18 @@ struct Points {
         return point;
     }
 
-    // reference + E[x - reference].
-    Vector mean_about(const Vector& reference) const {
+    // E[x - reference - offset].
+    Vector missed_mean() const {
         const Index d = rows.cols();
-        Vector sums = Vector::Zero(d + 1);  // of w (x - reference), and of w
+        Vector sums = Vector::Zero(d + 1);  // of w (x - reference - offset), and of w
         for (Index i = begin; i < end; i += row_block) {
             // Summed in blocks: rounding grows with their number, not the points'.
-            Vector block = Vector::Zero(d + 1);
-            for (Index k = i; k < std::min(i + row_block, end); ++k) {
-                block.head(d) += weights(k) * (rows.row(k).transpose() - reference);
-                block(d) += weights(k);
-            }
-            sums += block;
+            const Index n = std::min(row_block, end - i);
+            sums.head(d) += centred(i, n).transpose() * weights.segment(i, n);
+            sums(d) += weights.segment(i, n).sum();
         }
         sum_over(world, as_span(sums));
-        return reference + sums.head(d) / sums(d);
+        return sums.head(d) / sums(d);
     }
 };
 
@@ -143,10 +153,13 @@ struct Expansion {
     double kappa = 0;
 };
 
-Expansion expand(const Cost& cost, const Vector& p, const Vector& q) {
-    if (cost.kind() == CostKind::dot) return {-p.dot(q), {0, -q}, {0, -p}, 1};
+Expansion expand(const Cost& cost, const Points& source, const Points& target) {
+    if (cost.kind() == CostKind::dot) {
+        const Vector p = source.mean(), q = target.mean();
+        return {-p.dot(q), {0, -q}, {0, -p}, 1};
+    }
     const double scale = cost.kind() == CostKind::sqeuclidean ? 1 : 0.5;
-    const Vector apart = p - q;
+    const Vector apart = (source.reference - target.reference) + (source.offset - target.offset);
     return {scale * apart.squaredNorm(), {scale, 2 * scale * apart}, {scale, -2 * scale * apart}, 2 * scale};
 }
 
@@ -157,9 +170,10 @@ struct Moments {
 // E A and Var A. The mean comes first and the variance about it, less what the mean still misses.
 Moments moments(const Communicator& world, const Points& cloud, const OneSided& term) {
     Vector a(cloud.end - cloud.begin);
-    for (Index i = 0; i < a.size(); ++i) {
-        const Vector u = cloud.rows.row(cloud.begin + i).transpose() - cloud.mean;
-        a(i) = term.square * u.squaredNorm() + term.linear.dot(u);
+    for (Index i = 0; i < a.size(); i += row_block) {
+        const Index n = std::min(row_block, a.size() - i);
+        const Matrix u = cloud.centred(cloud.begin + i, n);
+        a.segment(i, n) = term.square * u.rowwise().squaredNorm() + u * term.linear;
     }
     const auto weights = cloud.weights.segment(cloud.begin, a.size());
 
@@ -191,11 +205,11 @@ double trace_over_pairs(const Communicator& world, const Points& source, const P
 #pragma omp parallel for schedule(dynamic)
     for (Index block = 0; block < blocks; ++block) {
         const Index i = block * row_block, n = std::min(row_block, source.rows.rows() - i);
-        const Matrix u = source.rows.middleRows(i, n).rowwise() - source.mean.transpose();
+        const Matrix u = source.centred(i, n);
         double sum = 0;
         for (Index j = 0; j < target.rows.rows(); j += row_block) {
             const Index m = std::min(row_block, target.rows.rows() - j);
-            const Matrix v = target.rows.middleRows(j, m).rowwise() - target.mean.transpose();
+            const Matrix v = target.centred(j, m);
             const Matrix products = u * v.transpose();
             sum += source.weights.segment(i, n).dot(products.cwiseAbs2() * target.weights.segment(j, m));
         }
@@ -219,7 +233,7 @@ Matrix covariance_columns(const Communicator& world, const Points& cloud, Index 
         Matrix sum = Matrix::Zero(d - top, columns);
         for (Index i = cloud.begin; i < cloud.end; i += row_block) {
             const Index n = std::min(row_block, cloud.end - i);
-            const Matrix u = cloud.rows.block(i, top, n, d - top).rowwise() - cloud.mean.tail(d - top).transpose();
+            const Matrix u = cloud.centred(i, n, top);
             const Matrix weighted = cloud.weights.segment(i, n).asDiagonal() * u.leftCols(columns);
             sum.noalias() += u.transpose() * weighted;
         }
@@ -248,7 +262,7 @@ double trace_over_covariances(const Communicator& world, const Points& source, c
 CostMoments closed_form(const Coupling& coupling, const Cost& cost, const Points& source, const Points& target,
                         bool with_deviation) {
     const Communicator& world = coupling.grid().world();
-    const Expansion terms = expand(cost, source.mean, target.mean);
+    const Expansion terms = expand(cost, source, target);
     const Moments a = moments(world, source, terms.source);
     const Moments b = moments(world, target, terms.target);
     const double mean = terms.constant + a.mean + b.mean;
@@ -261,6 +275,11 @@ CostMoments closed_form(const Coupling& coupling, const Cost& cost, const Points
     const double trace =
         few_points ? trace_over_pairs(world, source, target) : trace_over_covariances(world, source, target);
     return {mean, std::sqrt(a.variance + b.variance + terms.kappa * terms.kappa * trace)};
+}
+
+double between_means(const Cost& cost, const Points& source, const Points& target) {
+    const Vector p = source.mean(), q = target.mean();
+    return cost(as_span(p), as_span(q));
 }
 
 // Over all pairs, with P = a b^T (epsilon = infinity).
@@ -282,7 +301,7 @@ CostMoments streamed(const Coupling& coupling, const Points& source, const Point
     };
 
     // About the cost between the means: close to the mean of C where the clouds are far apart.
-    const double near = coupling.cost()(as_span(source.mean), as_span(target.mean));
+    const double near = between_means(coupling.cost(), source, target);
     const auto [away, square] = moments_about(near);
     const double mean = near + away;
     if (!with_deviation) return {mean, 0};
@@ -300,7 +319,7 @@ CostMoments cost_moments(const Coupling& coupling, bool with_deviation) {
 
     CostMoments result;
     if (source.is_one_point() && target.is_one_point()) {
-        result = {cost(as_span(source.mean), as_span(target.mean)), 0};  // exactly 0: nothing varies
+        result = {between_means(cost, source, target), 0};  // exactly 0: nothing varies
     } else if (cost.uses_products()) {
         const Cost of_rows = normalise ? Cost{CostKind::pnorm, 2} : cost;
         result = closed_form(coupling, of_rows, source, target, with_deviation);
