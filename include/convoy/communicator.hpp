@@ -14,7 +14,7 @@ namespace convoy {
 /// Collectives over a group of ranks; every call is made by all ranks of the group with equal lengths (MPI's rules).
 /// Messages of any length go in pieces of 2^26 elements: counts stay below 2^31 and MPI's own buffers stay bounded.
 class Communicator {
-   public:
+ public:
     /// One rank, no MPI.
     Communicator() = default;
     /// All ranks, if MPI is initialised and there is more than one; else a single rank.
@@ -54,7 +54,7 @@ class Communicator {
     struct Impl;
     const Impl* impl() const { return impl_.get(); }
 
-   private:
+ private:
     explicit Communicator(std::shared_ptr<const Impl> impl) : impl_{std::move(impl)} {}
     std::shared_ptr<const Impl> impl_;
     friend Communicator adopt_world();

@@ -16,7 +16,7 @@ enum class CostKind { sqeuclidean, euclidean, pnorm, dot, cosine };
 /// not. In maps (progot.md's table; Kassraie et al. 2024, section 2) h, grad h and grad h* are used, h* the convex
 /// conjugate.
 class Cost {
-   public:
+ public:
     Cost() = default;
     explicit Cost(CostKind kind, double p = 2.0);
 
@@ -58,7 +58,7 @@ class Cost {
 
     bool operator==(const Cost&) const = default;
 
-   private:
+ private:
     CostKind kind_ = CostKind::sqeuclidean;
     double p_ = 2.0;
 };

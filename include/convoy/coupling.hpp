@@ -2,12 +2,11 @@
 /// \file
 /// The coupling of two distributed clouds: the three verbs over all ranks of a grid. Solvers see only this.
 
-#include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "convoy/cloud.hpp"
@@ -41,7 +40,7 @@ struct Meters {
 /// Local vectors: f-like ones have source().local.rows numbers, g-like ones target().local.rows. Every call of a verb
 /// is collective over the grid, and its results are the same bits on all ranks that share a part.
 class Coupling {
-   public:
+ public:
     /// Collective. Points without a shape error are trusted to be finite and of one dimension.
     Coupling(Grid grid, DistributedCloud source, DistributedCloud target, Cost cost, Precision precision,
              Backend backend = Backend::cpu);
@@ -87,16 +86,18 @@ class Coupling {
     /// Joint weighted mean of both clouds, which points are centred on (zeros where the cost forbids it).
     const std::vector<double>& centre() const { return centre_; }
     /// Error of the logit t_ij that rounding to this precision brings, in cost units (divide by eps).
-    double rounding_of_cost() const;
+    double rounding_of_cost() const { return rounding_of_cost_; }
     /// An upper bound of the range of C over all pairs. Collective.
     double cost_range_bound() const;
 
     const Meters& meters() const { return meters_; }
 
-   private:
+ private:
     void rebuild();
     void sum_over_sharers(Side stays, std::span<double> values);
     void max_over_sharers(Side stays, std::span<double> values);
+    void count_pairs(Side stays, std::int64_t rows);
+    double weighted_sum(Side side, const std::function<double(std::size_t)>& term) const;
     std::vector<double> safe_sums(Side stays, LocalRun range, const Potentials& potentials, double epsilon);
 
     Grid grid_;
@@ -105,6 +106,7 @@ class Coupling {
     Precision precision_;
     Backend backend_;
     std::vector<double> centre_;
+    double rounding_of_cost_ = 0;
     std::unique_ptr<Block> block_;
     Meters meters_;
 };

@@ -14,27 +14,27 @@ namespace convoy {
 
 /// The input or the command line is not usable: exit code 2, nothing is written.
 class InputError : public std::runtime_error {
-   public:
+ public:
     using std::runtime_error::runtime_error;
 };
 
 /// Something failed that is not the user's input (disk, memory, numbers): exit code 1.
 class Failure : public std::runtime_error {
-   public:
+ public:
     using std::runtime_error::runtime_error;
 };
 
 /// A Failure after which collective calls on open files could hang: the caller leaves by MPI_Abort.
 class FatalFailure : public Failure {
-   public:
+ public:
     using Failure::Failure;
 };
 
 }  // namespace convoy
 
-#define CONVOY_VALIDATE(condition, message)                       \
-    do {                                                          \
-        if (!(condition)) throw ::convoy::InputError{(message)};  \
+#define CONVOY_VALIDATE(condition, message)                      \
+    do {                                                         \
+        if (!(condition)) throw ::convoy::InputError{(message)}; \
     } while (false)
 #define CONVOY_EXPECT(condition) assert((condition) && "precondition")
 #define CONVOY_ASSERT(condition) assert((condition) && "invariant")

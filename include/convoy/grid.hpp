@@ -13,7 +13,9 @@ namespace convoy {
 /// Which of the two clouds: `row` = source (index i), `column` = target (index j). Also: which index of a pair stays
 /// in a reduction, and along which the vector of a side is distributed.
 enum class Side { row, column };
-constexpr Side other(Side side) { return side == Side::row ? Side::column : Side::row; }
+constexpr Side other(Side side) {
+    return side == Side::row ? Side::column : Side::row;
+}
 
 struct GridShape {
     int rows = 1;
@@ -26,7 +28,7 @@ struct GridShape {
 
 /// Rank (r, c) holds X_r, Y_c, f_r and g_c. Ranks of one grid row share X_r, ranks of one grid column share Y_c.
 class Grid {
-   public:
+ public:
     Grid() = default;  ///< 1 x 1, serial
     /// Collective. \throws InputError unless shape.rows * shape.columns is the number of ranks.
     Grid(Communicator world, GridShape shape);
@@ -40,7 +42,7 @@ class Grid {
     /// One rank for each part of `side`'s cloud, this one among them: together they hold all of it.
     const Communicator& holders(Side side) const { return side == Side::row ? along_column_ : along_row_; }
 
-   private:
+ private:
     Communicator world_, along_row_, along_column_;
     GridShape shape_;
     int r_ = 0, c_ = 0;

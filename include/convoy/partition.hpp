@@ -25,7 +25,7 @@ using LocalRun = Run<LocalIndex>;
 
 /// `items` things cut into consecutive parts, some of them perhaps empty.
 class Partition {
-   public:
+ public:
     Partition() : offsets_{0, 0} {}
     /// Parts whose sizes differ by one at most, the larger ones first.
     static Partition even(std::int64_t items, std::int64_t parts);
@@ -47,7 +47,7 @@ class Partition {
 
     bool operator==(const Partition&) const = default;
 
-   private:
+ private:
     explicit Partition(std::vector<std::int64_t> offsets);
     std::vector<std::int64_t> offsets_;  // parts + 1 of them, ascending from 0
 };

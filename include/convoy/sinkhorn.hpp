@@ -17,12 +17,12 @@ std::string name_of(Status status);
 std::string name_of(Acceleration acceleration);
 
 struct SinkhornOptions {
-    double epsilon = 0;                     ///< in units of the cost
-    double tolerance = 1e-3;                ///< L1 marginal error
+    double epsilon = 0;       ///< in units of the cost
+    double tolerance = 1e-3;  ///< L1 marginal error
     std::int64_t max_half_passes = 2000;
     Acceleration acceleration = Acceleration::anderson;
     std::int64_t anderson_memory = 10;
-    bool annealing = true;                  ///< from an upper bound of C by halves, one iteration a level
+    bool annealing = true;  ///< from an upper bound of C by halves, one iteration a level
 };
 
 /// One line of the history: what a half-pass found.
@@ -37,30 +37,30 @@ struct HalfPass {
 /// same bits as going on. Vectors are this rank's parts.
 struct SinkhornState {
     std::vector<double> f, g;
-    double epsilon = 0;                ///< of the current annealing level; the target's once annealing is over
+    double epsilon = 0;  ///< of the current annealing level; the target's once annealing is over
     bool annealing = false;
-    bool source_exact = false;         ///< rows of (f, g) have their marginals (f came from an exact half-step)
+    bool source_exact = false;  ///< rows of (f, g) have their marginals (f came from an exact half-step)
     std::int64_t half_passes = 0;
     std::int64_t iterations = 0;
-    double marginal_error = 0;         ///< of (f, g), once measured at the target epsilon
+    double marginal_error = 0;  ///< of (f, g), once measured at the target epsilon
     Status status = Status::running;
-    std::string reason;                ///< in words, when no longer running
-    bool safe_next = true;             ///< the next half-pass takes the safe form
+    std::string reason;     ///< in words, when no longer running
+    bool safe_next = true;  ///< the next half-pass takes the safe form
 
     // Anderson acceleration of f: the last residuals and images, newest last (see anderson.hpp).
     std::vector<std::vector<double>> residuals, images;
-    std::vector<double> gram;          ///< <r_i, r_j>, square, in the order of `residuals`
+    std::vector<double> gram;  ///< <r_i, r_j>, square, in the order of `residuals`
     std::int64_t restarts = 0;
-    double last_error = 0;             ///< of the previous accelerated iterate; 0: none
+    double last_error = 0;  ///< of the previous accelerated iterate; 0: none
     // Floor detector.
-    double best_error = 0;             ///< smallest error at the target epsilon; 0: none yet
-    std::int64_t since_best = 0;       ///< iterations since it last fell by a tenth
+    double best_error = 0;        ///< smallest error at the target epsilon; 0: none yet
+    std::int64_t since_best = 0;  ///< iterations since it last fell by a tenth
     std::vector<HalfPass> history;
 };
 
 /// The solver: a coupling, options and a state. step() is one alternating iteration (two half-passes).
 class Sinkhorn {
-   public:
+ public:
     Sinkhorn(Coupling& coupling, SinkhornOptions options);
 
     /// From zero, by annealing if the options say so.
@@ -76,7 +76,7 @@ class Sinkhorn {
     /// Options may be tightened between steps (the audit does).
     SinkhornOptions options;
 
-   private:
+ private:
     bool half_pass(Side stays, SinkhornState& state, std::vector<double>& log_sum, double& error) const;
     void judge(SinkhornState& state, double error) const;
     Coupling* coupling_;

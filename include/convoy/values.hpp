@@ -20,9 +20,9 @@ struct Values {
 
 /// What is true of (f, g), computed in fp64 from the points as given, not by the solver's kernels.
 struct Audit {
-    double source_error = 0;     ///< L1 error of the row marginals
-    double target_error = 0;     ///< L1 error of the column marginals
-    bool sampled = false;        ///< estimated from a seeded sample of `rows` and `columns`, else from all
+    double source_error = 0;  ///< L1 error of the row marginals
+    double target_error = 0;  ///< L1 error of the column marginals
+    bool sampled = false;     ///< estimated from a seeded sample of `rows` and `columns`, else from all
     std::int64_t rows = 0, columns = 0;
     double error() const { return source_error + target_error; }
 };

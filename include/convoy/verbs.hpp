@@ -26,9 +26,9 @@ struct Potentials {
 /// What `apply` averages under the plan; `w_ij` is a row of numbers.
 struct Weighting {
     enum class Kind {
-        columns,   ///< w_ij = row of `values` that belongs to the summed index
-        cost,      ///< w_ij = (C_ij - shift, (C_ij - shift)^2)
-        gradient   ///< w_ij = grad h(x_i - y_j), d numbers; with side column: grad h(y_j - x_i)
+        columns,  ///< w_ij = row of `values` that belongs to the summed index
+        cost,     ///< w_ij = (C_ij - shift, (C_ij - shift)^2)
+        gradient  ///< w_ij = grad h(x_i - y_j), d numbers; with side column: grad h(y_j - x_i)
     };
     Kind kind = Kind::cost;
     std::span<const double> values;  ///< columns: summed side's rows x width, row-major

@@ -33,7 +33,7 @@ struct BlockProblem {
     Cost cost;
     const Cloud* source = nullptr;  // outlive the block
     const Cloud* target = nullptr;
-    std::vector<double> centre;     // d numbers taken off every point before rounding (empty: nothing)
+    std::vector<double> centre;  // d numbers taken off every point before rounding (empty: nothing)
     GlobalIndex first_row, first_column;
     Precision precision = Precision::single;
 };
@@ -46,7 +46,7 @@ struct Sums {
 };
 
 class Block {
-   public:
+ public:
     virtual ~Block() = default;
 
     virtual void reduce(Side stays, LocalRun range, const Potentials& potentials, double epsilon, Safety safety,

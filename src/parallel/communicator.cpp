@@ -3,6 +3,7 @@
 #include <mpi.h>
 
 #include <algorithm>
+#include <new>
 #include <numeric>
 #include <utility>
 
@@ -56,9 +57,13 @@ void reduce_all(const Communicator& comm, std::span<T> values, MPI_Datatype type
 
 }  // namespace
 
-MPI_Comm native(const Communicator& comm) { return comm.impl() == nullptr ? MPI_COMM_NULL : comm.impl()->comm; }
+MPI_Comm native(const Communicator& comm) {
+    return comm.impl() == nullptr ? MPI_COMM_NULL : comm.impl()->comm;
+}
 
-Communicator adopt_world() { return Communicator{std::make_shared<const Communicator::Impl>(MPI_COMM_WORLD, false)}; }
+Communicator adopt_world() {
+    return Communicator{std::make_shared<const Communicator::Impl>(MPI_COMM_WORLD, false)};
+}
 
 Communicator Communicator::world() {
     int initialised = 0, size = 1;
@@ -67,8 +72,12 @@ Communicator Communicator::world() {
     return size > 1 ? adopt_world() : Communicator{};
 }
 
-int Communicator::rank() const { return impl_ ? impl_->rank : 0; }
-int Communicator::size() const { return impl_ ? impl_->size : 1; }
+int Communicator::rank() const {
+    return impl_ ? impl_->rank : 0;
+}
+int Communicator::size() const {
+    return impl_ ? impl_->size : 1;
+}
 
 Communicator Communicator::split(int colour, int key) const {
     if (!impl_) return {};
@@ -81,10 +90,18 @@ void Communicator::barrier() const {
     if (size() > 1) MPI_Barrier(impl_->comm);
 }
 
-void Communicator::sum(std::span<double> values) const { reduce_all(*this, values, MPI_DOUBLE, MPI_SUM); }
-void Communicator::sum(std::span<std::int64_t> values) const { reduce_all(*this, values, MPI_INT64_T, MPI_SUM); }
-void Communicator::max(std::span<double> values) const { reduce_all(*this, values, MPI_DOUBLE, MPI_MAX); }
-void Communicator::min(std::span<std::int64_t> values) const { reduce_all(*this, values, MPI_INT64_T, MPI_MIN); }
+void Communicator::sum(std::span<double> values) const {
+    reduce_all(*this, values, MPI_DOUBLE, MPI_SUM);
+}
+void Communicator::sum(std::span<std::int64_t> values) const {
+    reduce_all(*this, values, MPI_INT64_T, MPI_SUM);
+}
+void Communicator::max(std::span<double> values) const {
+    reduce_all(*this, values, MPI_DOUBLE, MPI_MAX);
+}
+void Communicator::min(std::span<std::int64_t> values) const {
+    reduce_all(*this, values, MPI_INT64_T, MPI_MIN);
+}
 
 void Communicator::broadcast(std::span<std::byte> bytes, int root) const {
     if (size() == 1) return;
@@ -127,9 +144,12 @@ enum class Kind : int { input, failure, fatal };
 
 void rethrow(Kind kind, const std::string& message) {
     switch (kind) {
-        case Kind::input: throw InputError{message};
-        case Kind::fatal: throw FatalFailure{message};
-        case Kind::failure: break;
+        case Kind::input:
+            throw InputError{message};
+        case Kind::fatal:
+            throw FatalFailure{message};
+        case Kind::failure:
+            break;
     }
     throw Failure{message};
 }

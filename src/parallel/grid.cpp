@@ -15,18 +15,22 @@ GridShape GridShape::parse(const std::string& text) {
     const auto rows = std::from_chars(text.data(), end, shape.rows);
     const bool cross = rows.ec == std::errc{} && rows.ptr != end && (*rows.ptr == 'x' || *rows.ptr == 'X');
     const auto columns = cross ? std::from_chars(rows.ptr + 1, end, shape.columns) : rows;
-    CONVOY_VALIDATE(cross && columns.ec == std::errc{} && columns.ptr == end && shape.rows > 0 && shape.columns > 0,
-                    fmt::format("'{}' is no process grid (need ROWSxCOLUMNS, both positive); write for example 2x3", text));
+    CONVOY_VALIDATE(
+        cross && columns.ec == std::errc{} && columns.ptr == end && shape.rows > 0 && shape.columns > 0,
+        fmt::format("'{}' is no process grid (need ROWSxCOLUMNS, both positive); write for example 2x3", text));
     return shape;
 }
 
-std::string GridShape::name() const { return fmt::format("{}x{}", rows, columns); }
+std::string GridShape::name() const {
+    return fmt::format("{}x{}", rows, columns);
+}
 
 Grid::Grid(Communicator world, GridShape shape) : world_{std::move(world)}, shape_{shape} {
-    CONVOY_VALIDATE(std::int64_t{shape.rows} * shape.columns == world_.size(),
-                    fmt::format("a grid of {} needs {} ranks ({} are running); choose --grid so that rows times columns "
-                                "is the number of ranks, or leave it out",
-                                shape.name(), std::int64_t{shape.rows} * shape.columns, world_.size()));
+    CONVOY_VALIDATE(
+        std::int64_t{shape.rows} * shape.columns == world_.size(),
+        fmt::format("a grid of {} needs {} ranks ({} are running); choose --grid so that rows times columns "
+                    "is the number of ranks, or leave it out",
+                    shape.name(), std::int64_t{shape.rows} * shape.columns, world_.size()));
     r_ = world_.rank() / shape.columns;
     c_ = world_.rank() % shape.columns;
     along_row_ = world_.split(r_, c_);

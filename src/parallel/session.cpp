@@ -69,7 +69,11 @@ std::string Session::mpi_version() {
     return whole.substr(0, whole.find_first_of(",\n"));
 }
 
-int Session::rank_on_node() { return node_ranks().rank; }
-int Session::ranks_on_node() { return node_ranks().size; }
+int Session::rank_on_node() {
+    return node_ranks().rank;
+}
+int Session::ranks_on_node() {
+    return node_ranks().size;
+}
 
 }  // namespace convoy

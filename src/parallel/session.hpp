@@ -7,7 +7,7 @@
 namespace convoy {
 
 class Session {
-   public:
+ public:
     Session(int& argc, char**& argv);
     // Finalizes, unless an exception is unwinding: the other ranks would wait for ever in their next collective.
     ~Session();
@@ -16,12 +16,12 @@ class Session {
 
     [[noreturn]] static void abort(int code);
 
-    static bool launched();              // by mpirun or srun, judged by the environment
-    static std::string mpi_version();    // library version, first line; works without initialisation
-    static int rank_on_node();           // 0-based among the ranks of this node
+    static bool launched();            // by mpirun or srun, judged by the environment
+    static std::string mpi_version();  // library version, first line; works without initialisation
+    static int rank_on_node();         // 0-based among the ranks of this node
     static int ranks_on_node();
 
-   private:
+ private:
     int exceptions_;
 };
 

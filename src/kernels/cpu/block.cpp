@@ -1,0 +1,485 @@
+// The CPU backend: rounds and centres the points once, cuts every verb into tiles, runs them on OpenMP threads.
+//
+// How a verb is cut depends on sizes only, never on the number of threads: results are the same bits for any of them.
+//
+//     staying side    tasks of task_rows points (whole panels); if there are few of them, the summed side is cut into
+//                     chunks as well, whose partial results are added up in order
+//     summed side     tiles whose points fill a part of the L2 cache; single-precision sums end at a tile, in fp64
+
+#include <omp.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numbers>
+
+#include "hwy/aligned_allocator.h"
+#include "kernels/block.hpp"
+#include "kernels/cpu/tile.hpp"
+
+namespace convoy {
+
+namespace {
+
+using cpu::CostOffsets;
+using cpu::PairForm;
+using cpu::Tile;
+
+constexpr double infinity = std::numeric_limits<double>::infinity();
+constexpr double log2e = std::numbers::log2e;
+constexpr double ln2 = std::numbers::ln2;
+constexpr std::int64_t task_rows = 128;
+constexpr std::int64_t wanted_tasks = 128;
+constexpr std::int64_t tile_bytes = 192 * 1024;
+constexpr std::int64_t longest_tile = 512;    // also bounds the error of single-precision sums
+constexpr std::int64_t longest_buffer = 128;  // of tiles whose logits are stored: panel x buffer stays in L1
+// The logit of a point without mass: its terms are exactly 0, and a maximum this low means that there was no other.
+constexpr double no_mass = -1e30;
+
+template <class T>
+using Aligned = hwy::AlignedFreeUniquePtr<T[]>;
+
+std::int64_t ceil_div(std::int64_t a, std::int64_t b) {
+    return (a + b - 1) / b;
+}
+
+// Points of one side as the kernels see them, and what of C_ij = U_i + W_j - factor <x_i, y_j> belongs to them alone:
+// square |x|^2 + <linear, x> + constant.
+struct Terms {
+    double square = 0, constant = 0;
+    std::vector<double> linear;  // empty: zero
+
+    template <class X>
+    double operator()(const X* x, std::int64_t d, double unit = 1) const {
+        double squares = 0, sum = constant;
+        for (std::int64_t k = 0; k < d; ++k) {
+            const double x_k = static_cast<double>(x[k]) * unit;
+            squares += x_k * x_k;
+            if (!linear.empty()) sum += linear[static_cast<std::size_t>(k)] * x_k;
+        }
+        return sum + square * squares;
+    }
+};
+
+template <class T>
+class CpuBlock final : public Block {
+ public:
+    explicit CpuBlock(const BlockProblem& problem)
+        : problem_{problem},
+          kernels_{cpu::tile_kernels<T>()},
+          d_{problem.source->dimension},
+          reference_{make_reference_block(problem)} {
+        choose_forms();
+        sides_[0] = rounded(*problem.source);
+        sides_[1] = rounded(*problem.target);
+    }
+
+    void reduce(Side stays, LocalRun range, const Potentials& potentials, double epsilon, Safety safety,
+                Sums& out) const override {
+        std::vector<double> none;
+        run(stays, range, potentials, epsilon, safety, nullptr, out, none);
+    }
+
+    void apply(Side stays, LocalRun range, const Potentials& potentials, double epsilon, Safety safety,
+               const Weighting& weighting, Sums& out, std::vector<double>& values) const override {
+        run(stays, range, potentials, epsilon, safety, &weighting, out, values);
+    }
+
+    // The reference's search, in fp64.
+    void pick(Side stays, LocalRun range, const Potentials& potentials, double epsilon, const PickRule& rule,
+              Picks& out) const override {
+        reference_->pick(stays, range, potentials, epsilon, rule, out);
+    }
+
+    double rounding_of_cost() const override {
+        const double ulp = static_cast<double>(std::numeric_limits<T>::epsilon());
+        const double largest = std::max(sides_[0].largest_norm, sides_[1].largest_norm);
+        if (problem_.cost.uses_products()) return ulp * problem_.cost.product_factor() / 2 * largest * largest;
+        return ulp * problem_.cost.range_bound(sides_[0].largest_norm, sides_[1].largest_norm);
+    }
+
+ private:
+    struct RoundedSide {
+        Aligned<T> points;                // rows x d, row-major
+        std::vector<double> own;          // U or W
+        std::vector<double> log_weights;  // log2
+        std::int64_t rows = 0;
+        double largest_norm = 0;  // the cost's bounding norm
+    };
+
+    // Everything about one call that its tasks share.
+    struct Call {
+        Side stays;
+        LocalRun range;
+        double epsilon;
+        bool safe;
+        const Weighting* weighting;
+        std::span<const double> potential;  // of the staying side
+        PairForm form;
+        double factor;       // of the form's cost
+        double scale;        // log2(e) / eps, 0 for eps = infinity
+        Aligned<T> g, w;     // of the summed side
+        Aligned<T> columns;  // Weighting::columns, rounded about their means
+        std::vector<double> column_means;
+        Aligned<T> cost_columns;  // W_j in the precision of the costs
+        std::int64_t tile, chunks, chunk;
+    };
+
+    // A task's working memory.
+    struct Scratch {
+        Aligned<T> x, f, logits, costs, maximum, rescale, row_offsets;
+        std::vector<double> sums, values, correction;
+    };
+
+    const RoundedSide& side(Side s) const { return sides_[s == Side::row ? 0 : 1]; }
+    std::int64_t panel() const { return kernels_.panel_rows; }
+
+    void choose_forms() {
+        const Cost& cost = problem_.cost;
+        switch (cost.kind()) {
+            case CostKind::sqeuclidean:
+                form_ = PairForm::square;
+                break;
+            case CostKind::euclidean:
+                form_ = PairForm::root;
+                break;
+            case CostKind::pnorm:
+                form_ = cost.uses_products() ? PairForm::square : PairForm::power;
+                factor_ = cost.uses_products() ? 0.5 : 1 / cost.p();
+                break;
+            case CostKind::dot:
+            case CostKind::cosine:
+                form_ = PairForm::inner;
+                factor_ = -cost.product_factor();
+                break;
+        }
+        if (!cost.uses_products()) return;
+        terms_.square = cost.row_term(1) - cost.row_term(0);
+        terms_.constant = cost.row_term(0);
+        // <x, y> = <x', y'> + <x', c> + <c, y'> + |c|^2 for x = x' + c, y = y' + c: what centring takes off `dot`.
+        if (cost.kind() == CostKind::dot) {
+            double squared = 0;
+            for (const double c : problem_.centre) {
+                terms_.linear.push_back(-c);
+                squared += c * c;
+            }
+            terms_.constant -= squared / 2;
+        }
+    }
+
+    RoundedSide rounded(const Cloud& cloud) const {
+        RoundedSide result;
+        result.rows = cloud.rows;
+        result.points = hwy::AllocateAligned<T>(static_cast<std::size_t>(std::max<std::int64_t>(cloud.rows * d_, 1)));
+        result.own.resize(static_cast<std::size_t>(cloud.rows));
+        result.log_weights.resize(static_cast<std::size_t>(cloud.rows));
+        double largest = 0;
+#pragma omp parallel for schedule(static) reduction(max : largest)
+        for (std::int64_t i = 0; i < cloud.rows; ++i) {
+            const auto point = cloud.point(i);
+            double norm = 1;
+            if (problem_.cost.normalises_rows()) {
+                norm = 0;
+                for (const double x : point) norm += x * x;
+                norm = std::sqrt(norm);
+            }
+            T* to = result.points.get() + i * d_;
+            std::vector<double> centred(point.begin(), point.end());
+            for (std::int64_t k = 0; k < d_; ++k) {
+                double& x = centred[static_cast<std::size_t>(k)];
+                if (problem_.cost.may_be_centred() && !problem_.centre.empty())
+                    x -= problem_.centre[static_cast<std::size_t>(k)];
+                x /= norm;
+                to[k] = static_cast<T>(x);
+            }
+            const auto at = static_cast<std::size_t>(i);
+            result.own[at] = problem_.cost.uses_products() ? terms_(to, d_) : 0;
+            result.log_weights[at] = cloud.weights[at] > 0 ? std::log2(cloud.weights[at]) : -infinity;
+            largest = std::max(largest, problem_.cost.bounding_norm(centred));
+        }
+        result.largest_norm = largest;
+        return result;
+    }
+
+    // f or g with everything of the logit that belongs to one point, in units of log 2.
+    double own_logit(double potential, double own, const Call& call) const {
+        return call.scale == 0 ? 0 : call.scale * (potential - own);
+    }
+
+    Call prepared(Side stays, LocalRun range, const Potentials& potentials, double epsilon, Safety safety,
+                  const Weighting* weighting) const {
+        Call call{};
+        call.stays = stays;
+        call.range = range;
+        call.epsilon = epsilon;
+        call.safe = safety == Safety::safe;
+        call.weighting = weighting;
+        call.potential = stays == Side::row ? potentials.f : potentials.g;
+        call.scale = std::isinf(epsilon) ? 0 : log2e / epsilon;
+        const bool differences = weighting != nullptr && weighting->kind != Weighting::Kind::columns;
+        call.form = problem_.cost.uses_products() && !differences ? PairForm::product : form_;
+        call.factor = call.form == PairForm::product ? problem_.cost.product_factor() : factor_;
+
+        const RoundedSide& summed = side(other(stays));
+        const std::span<const double> potential = stays == Side::row ? potentials.g : potentials.f;
+        const auto length = static_cast<std::size_t>(std::max<std::int64_t>(summed.rows, 1));
+        call.g = hwy::AllocateAligned<T>(length);
+        call.w = hwy::AllocateAligned<T>(length);
+        const bool own = call.form == PairForm::product || call.form == PairForm::inner;
+#pragma omp parallel for schedule(static)
+        for (std::int64_t j = 0; j < summed.rows; ++j) {
+            const auto at = static_cast<std::size_t>(j);
+            const double exact = own_logit(potential[at], own ? summed.own[at] : 0, call) + summed.log_weights[at];
+            const bool mass = summed.log_weights[at] > -infinity;
+            const T rounded_g = static_cast<T>(mass ? exact : no_mass);
+            call.g[at] = rounded_g;
+            call.w[at] = mass ? static_cast<T>(std::exp2(exact - static_cast<double>(rounded_g))) : T(0);
+        }
+        if (weighting != nullptr && weighting->kind == Weighting::Kind::columns) round_columns(call, summed.rows);
+        if (differences) {
+            call.cost_columns = hwy::AllocateAligned<T>(length);
+            for (std::size_t j = 0; j < length; ++j) {
+                call.cost_columns[j] = own && j < summed.own.size() ? static_cast<T>(summed.own[j]) : T(0);
+            }
+        }
+
+        const std::int64_t row_bytes = d_ * static_cast<std::int64_t>(sizeof(T));
+        call.tile = std::clamp<std::int64_t>(tile_bytes / row_bytes, 16, longest_tile);
+        if (weighting != nullptr || call.safe) call.tile = std::min(call.tile, longest_buffer);
+        const std::int64_t width = weighting == nullptr ? 1 : std::max<std::int64_t>(weighting->width, 1);
+        const std::int64_t tasks = ceil_div(std::max<std::int64_t>(range.count, 1), task_rows);
+        const std::int64_t memory_bound =
+            std::max<std::int64_t>((std::int64_t{1} << 24) / (tasks * task_rows * width), 1);
+        call.chunks = std::clamp<std::int64_t>(ceil_div(wanted_tasks, tasks), 1,
+                                               std::max<std::int64_t>(ceil_div(summed.rows, 4 * call.tile), 1));
+        call.chunks = std::min(call.chunks, memory_bound);
+        call.chunk = ceil_div(ceil_div(std::max<std::int64_t>(summed.rows, 1), call.chunks), call.tile) * call.tile;
+        call.chunks = std::max<std::int64_t>(ceil_div(summed.rows, call.chunk), 1);
+        return call;
+    }
+
+    // Averages of columns are formed about the columns' means: far-off values lose nothing in single precision.
+    static void round_columns(Call& call, std::int64_t rows) {
+        const std::int64_t width = call.weighting->width;
+        call.column_means.assign(static_cast<std::size_t>(width), 0.0);
+        const double* v = call.weighting->values.data();
+        for (std::int64_t j = 0; j < rows; ++j) {
+            for (std::int64_t k = 0; k < width; ++k) call.column_means[static_cast<std::size_t>(k)] += v[j * width + k];
+        }
+        for (double& mean : call.column_means) mean /= static_cast<double>(std::max<std::int64_t>(rows, 1));
+        call.columns = hwy::AllocateAligned<T>(static_cast<std::size_t>(std::max<std::int64_t>(rows * width, 1)));
+#pragma omp parallel for schedule(static)
+        for (std::int64_t j = 0; j < rows; ++j) {
+            for (std::int64_t k = 0; k < width; ++k) {
+                call.columns[static_cast<std::size_t>(j * width + k)] =
+                    static_cast<T>(v[j * width + k] - call.column_means[static_cast<std::size_t>(k)]);
+            }
+        }
+    }
+
+    Scratch scratch(const Call& call) const {
+        const auto p = static_cast<std::size_t>(panel());
+        Scratch s;
+        s.x = hwy::AllocateAligned<T>(p * static_cast<std::size_t>(d_));
+        s.f = hwy::AllocateAligned<T>(p);
+        s.correction.resize(p);
+        s.sums.resize(p);
+        if (call.weighting == nullptr && !call.safe) return s;
+        const auto buffer = p * static_cast<std::size_t>(call.tile);
+        s.logits = hwy::AllocateAligned<T>(buffer);
+        s.costs = hwy::AllocateAligned<T>(buffer);
+        s.maximum = hwy::AllocateAligned<T>(p);
+        s.rescale = hwy::AllocateAligned<T>(p);
+        s.row_offsets = hwy::AllocateAligned<T>(p);
+        if (call.weighting != nullptr) s.values.resize(p * static_cast<std::size_t>(call.weighting->width));
+        return s;
+    }
+
+    void run(Side stays, LocalRun range, const Potentials& potentials, double epsilon, Safety safety,
+             const Weighting* weighting, Sums& out, std::vector<double>& values) const {
+        const Call call = prepared(stays, range, potentials, epsilon, safety, weighting);
+        const std::int64_t width = weighting == nullptr ? 0 : weighting->width;
+        const std::int64_t rows = range.count;
+        const auto size = static_cast<std::size_t>(rows);
+        std::vector<Sums> partial(static_cast<std::size_t>(call.chunks));
+        std::vector<std::vector<double>> partial_values(partial.size());
+        for (std::size_t c = 0; c < partial.size(); ++c) {
+            partial[c].sum.resize(size);
+            if (call.safe) partial[c].max.resize(size);
+            partial_values[c].resize(size * static_cast<std::size_t>(width));
+        }
+        // Memory is asked for before the threads start: an exception must not leave a parallel region.
+        std::vector<Scratch> scratches;
+        for (int t = 0; t < omp_get_max_threads(); ++t) scratches.push_back(scratch(call));
+
+        const std::int64_t blocks = ceil_div(rows, task_rows);
+#pragma omp parallel for schedule(dynamic, 1)
+        for (std::int64_t task = 0; task < blocks * call.chunks; ++task) {
+            const std::int64_t begin = task / call.chunks * task_rows;
+            const auto c = static_cast<std::size_t>(task % call.chunks);
+            Scratch& mine = scratches[static_cast<std::size_t>(omp_get_thread_num())];
+            for (std::int64_t row = begin; row < std::min(begin + task_rows, rows); row += panel()) {
+                run_panel(call, mine, row, std::min(panel(), rows - row), static_cast<std::int64_t>(c), partial[c],
+                          partial_values[c]);
+            }
+        }
+        join(call, width, partial, partial_values, out, values);
+    }
+
+    // Partial results of the chunks, in order.
+    static void join(const Call& call, std::int64_t width, std::vector<Sums>& partial,
+                     std::vector<std::vector<double>>& partial_values, Sums& out, std::vector<double>& values) {
+        out = std::move(partial[0]);
+        values = std::move(partial_values[0]);
+        for (std::size_t c = 1; c < partial.size(); ++c) {
+            for (std::size_t i = 0; i < out.sum.size(); ++i) {
+                double keep = 1, take = 1;
+                if (call.safe) {
+                    const double larger = std::max(out.max[i], partial[c].max[i]);
+                    keep = out.max[i] == -infinity ? 0 : std::exp(out.max[i] - larger);
+                    take = partial[c].max[i] == -infinity ? 0 : std::exp(partial[c].max[i] - larger);
+                    out.max[i] = larger;
+                }
+                out.sum[i] = keep * out.sum[i] + take * partial[c].sum[i];
+                for (std::size_t k = i * static_cast<std::size_t>(width); k < (i + 1) * static_cast<std::size_t>(width);
+                     ++k) {
+                    values[k] = keep * values[k] + take * partial_values[c][k];
+                }
+            }
+        }
+    }
+
+    // Rows [row, row + count) of the range, against chunk `c` of the summed side.
+    void run_panel(const Call& call, Scratch& s, std::int64_t row, std::int64_t count, std::int64_t c, Sums& out,
+                   std::vector<double>& values) const {
+        load_panel(call, s, call.range.first.value + row, count);
+        std::fill(s.sums.begin(), s.sums.end(), 0.0);
+        std::fill(s.values.begin(), s.values.end(), 0.0);
+        const bool buffered = call.safe || call.weighting != nullptr;
+        if (buffered) std::fill_n(s.maximum.get(), panel(), call.safe ? static_cast<T>(no_mass) : T(0));
+
+        const RoundedSide& summed = side(other(call.stays));
+        Tile<T> tile{};
+        tile.form = call.form;
+        tile.factor = static_cast<T>(call.factor);
+        tile.scale = static_cast<T>(call.scale);
+        tile.p = static_cast<T>(problem_.cost.p());
+        tile.dimension = d_;
+        tile.x = s.x.get();
+        tile.f = s.f.get();
+        const std::int64_t end = std::min((c + 1) * call.chunk, summed.rows);
+        for (std::int64_t j = c * call.chunk; j < end; j += call.tile) {
+            tile.columns = std::min(call.tile, end - j);
+            tile.y = summed.points.get() + j * d_;
+            tile.g = call.g.get() + j;
+            tile.w = call.w.get() + j;
+            if (buffered) {
+                add_buffered(call, s, tile, j);
+            } else {
+                kernels_.add_sums(tile, s.sums.data());
+            }
+        }
+        store(call, s, row, count, out, values);
+    }
+
+    // Coordinate-major points and own logits of a panel; unused lanes repeat the last point.
+    void load_panel(const Call& call, Scratch& s, std::int64_t first, std::int64_t count) const {
+        const RoundedSide& staying = side(call.stays);
+        const double unit = call.form == PairForm::product ? call.scale * call.factor : 1;
+        const bool scaled = unit != 1 && unit != 0;
+        for (std::int64_t lane = 0; lane < panel(); ++lane) {
+            const std::int64_t i = first + std::min(lane, count - 1);
+            const auto at = static_cast<std::size_t>(i);
+            const T* x = staying.points.get() + i * d_;
+            // Scaling rounds the point once more: its norm is taken from what the products will see.
+            const bool renorm = scaled && sizeof(T) < sizeof(double);
+            double squares = 0, linear = 0;
+            for (std::int64_t k = 0; k < d_; ++k) {
+                const T x_k = static_cast<T>(static_cast<double>(x[k]) * unit);
+                s.x[static_cast<std::size_t>(k * panel() + lane)] = x_k;
+                if (!renorm) continue;
+                const double seen = static_cast<double>(x_k) / unit;
+                squares += seen * seen;
+                if (!terms_.linear.empty()) linear += terms_.linear[static_cast<std::size_t>(k)] * seen;
+            }
+            double own = staying.own[at];
+            if (renorm) own = terms_.square * squares + linear + terms_.constant;
+            if (call.form != PairForm::product && call.form != PairForm::inner) own = 0;
+            const double exact = own_logit(call.potential[at], own, call);
+            const T rounded_f = static_cast<T>(exact);
+            s.f[static_cast<std::size_t>(lane)] = rounded_f;
+            s.correction[static_cast<std::size_t>(lane)] = exact - static_cast<double>(rounded_f);
+            if (call.cost_columns) {
+                s.row_offsets[static_cast<std::size_t>(lane)] =
+                    static_cast<T>((call.form == PairForm::inner ? own : 0) - call.weighting->shift);
+            }
+        }
+    }
+
+    void add_buffered(const Call& call, Scratch& s, const Tile<T>& tile, std::int64_t j) const {
+        T* costs = call.cost_columns ? s.costs.get() : nullptr;
+        const CostOffsets<T> offsets{s.row_offsets.get(), call.cost_columns ? call.cost_columns.get() + j : nullptr};
+        kernels_.logits(tile, offsets, s.logits.get(), costs);
+        if (call.safe) {
+            kernels_.raise_maximum(s.logits.get(), tile.columns, s.maximum.get(), s.rescale.get());
+            for (std::size_t i = 0; i < s.sums.size(); ++i) s.sums[i] *= static_cast<double>(s.rescale[i]);
+            for (std::size_t i = 0; i < s.values.size(); ++i)
+                s.values[i] *= static_cast<double>(s.rescale[i % s.sums.size()]);
+        }
+        kernels_.exponentials(s.logits.get(), tile.columns, tile.w, s.maximum.get(), s.sums.data());
+        if (call.weighting == nullptr) return;
+        switch (call.weighting->kind) {
+            case Weighting::Kind::columns: {
+                const std::int64_t width = call.weighting->width;
+                if (width > 0)
+                    kernels_.add_columns(s.logits.get(), tile.columns, call.columns.get() + j * width, width,
+                                         s.values.data());
+                return;
+            }
+            case Weighting::Kind::cost:
+                return kernels_.add_costs(s.logits.get(), costs, tile.columns, s.values.data());
+            case Weighting::Kind::gradient:
+                return kernels_.add_gradients(tile, s.logits.get(), costs, s.values.data());
+        }
+    }
+
+    void store(const Call& call, const Scratch& s, std::int64_t row, std::int64_t count, Sums& out,
+               std::vector<double>& values) const {
+        const std::int64_t width = call.weighting == nullptr ? 0 : call.weighting->width;
+        for (std::int64_t lane = 0; lane < count; ++lane) {
+            const auto from = static_cast<std::size_t>(lane);
+            const auto to = static_cast<std::size_t>(row + lane);
+            double factor = 1;
+            if (call.safe) {
+                const double largest = static_cast<double>(s.maximum[from]);
+                out.max[to] = largest <= no_mass / 2 ? -infinity : ln2 * (largest + s.correction[from]);
+            } else {
+                factor = std::exp2(s.correction[from]);
+            }
+            out.sum[to] = factor * s.sums[from];
+            for (std::int64_t k = 0; k < width; ++k) {
+                const double mean = call.column_means.empty() ? 0 : call.column_means[static_cast<std::size_t>(k)];
+                values[to * static_cast<std::size_t>(width) + static_cast<std::size_t>(k)] =
+                    factor * (s.values[static_cast<std::size_t>(k * panel() + lane)] + mean * s.sums[from]);
+            }
+        }
+    }
+
+    BlockProblem problem_;
+    const cpu::TileKernels<T>& kernels_;
+    std::int64_t d_;
+    PairForm form_ = PairForm::square;  // of the cost where it is formed from differences or must be seen
+    double factor_ = 1;
+    Terms terms_;
+    RoundedSide sides_[2];
+    std::unique_ptr<Block> reference_;
+};
+
+}  // namespace
+
+std::unique_ptr<Block> make_cpu_block(const BlockProblem& problem) {
+    if (problem.precision == Precision::single) return std::make_unique<CpuBlock<float>>(problem);
+    return std::make_unique<CpuBlock<double>>(problem);
+}
+
+}  // namespace convoy

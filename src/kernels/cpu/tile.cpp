@@ -1,0 +1,315 @@
+// See tile.hpp. Everything between HWY_BEFORE_NAMESPACE and HWY_AFTER_NAMESPACE is compiled once per instruction set.
+
+#include "kernels/cpu/tile.hpp"
+
+#include <limits>
+
+// Vectors without a size known at compile time cannot sit in arrays, as the register blocks here do; the rest are
+// steps between AVX2, AVX-512 and the baseline that bring nothing to these loops.
+#define HWY_DISABLED_TARGETS \
+    (HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128 | HWY_RVV | HWY_SSSE3 | HWY_SSE4 | HWY_AVX3_DL)
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/cpu/tile.cpp"
+#include "hwy/foreach_target.h"
+// After foreach_target.
+#include "hwy/highway.h"
+#include "kernels/cpu/exp2-inl.hpp"
+#include "kernels/cpu/forms-inl.hpp"
+
+HWY_BEFORE_NAMESPACE();
+namespace convoy::cpu::HWY_NAMESPACE {
+
+template <class T>
+using Tag = hn::ScalableTag<T>;
+
+// A panel is two vectors of points wide.
+template <class T>
+HWY_INLINE std::int64_t PanelRows() {
+    return 2 * static_cast<std::int64_t>(hn::Lanes(Tag<T>()));
+}
+
+// The logits of `Columns` summed points (from column j on) against the panel: a register block of 2 x Columns
+// accumulators, each coordinate of x loaded once for all of them. Dim: the dimension if known at compile time, else 0.
+template <int Dim, int Columns, class T, class Form, class Use>
+HWY_INLINE void RegisterBlock(const Form& form, const Tile<T>& tile, std::int64_t j, const Use& use) {
+    const Tag<T> d;
+    using V = hn::Vec<Tag<T>>;
+    const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+    const std::int64_t dimension = Dim > 0 ? Dim : tile.dimension;
+    const T* HWY_RESTRICT y = tile.y + j * dimension;
+    V low[Columns], high[Columns];
+    for (int c = 0; c < Columns; ++c) low[c] = high[c] = form.Start(d, tile.g[j + c]);
+    for (std::int64_t k = 0; k < dimension; ++k) {
+        const V x_low = hn::Load(d, tile.x + k * 2 * lanes);
+        const V x_high = hn::Load(d, tile.x + k * 2 * lanes + lanes);
+        for (int c = 0; c < Columns; ++c) {
+            const V y_k = hn::Set(d, y[c * dimension + k]);
+            low[c] = form.Step(d, x_low, y_k, low[c]);
+            high[c] = form.Step(d, x_high, y_k, high[c]);
+        }
+    }
+    const V f_low = hn::Load(d, tile.f), f_high = hn::Load(d, tile.f + lanes);
+    for (int c = 0; c < Columns; ++c) {
+        use(j + c, form.Logit(d, low[c], f_low, tile.g[j + c]), form.Logit(d, high[c], f_high, tile.g[j + c]), low[c],
+            high[c]);
+    }
+}
+
+// Calls use(j, logit, logit, raw, raw) for every summed point of the tile.
+template <int Dim, class T, class Form, class Use>
+HWY_INLINE void ForEachColumn(const Form& form, const Tile<T>& tile, const Use& use) {
+    // Known dimensions keep all of x in registers; two columns at a time hide the latency of the exponential.
+    constexpr int block = Dim > 0 ? 2 : 6;
+    std::int64_t j = 0;
+    for (; j + block <= tile.columns; j += block) RegisterBlock<Dim, block>(form, tile, j, use);
+    for (; j < tile.columns; ++j) RegisterBlock<Dim, 1>(form, tile, j, use);
+}
+
+template <int Dim, class T, class Form>
+HWY_NOINLINE void AddSumsOf(const Form& form, const Tile<T>& tile, double* sums) {
+    const Tag<T> d;
+    using V = hn::Vec<Tag<T>>;
+    const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+    V low = hn::Zero(d), high = hn::Zero(d);
+    ForEachColumn<Dim>(form, tile, [&](std::int64_t j, V t_low, V t_high, V, V) HWY_ATTR {
+        const V w = hn::Set(d, tile.w[j]);
+        low = hn::MulAdd(w, Exp2(d, t_low), low);
+        high = hn::MulAdd(w, Exp2(d, t_high), high);
+    });
+    HWY_ALIGN T buffer[HWY_MAX_BYTES / sizeof(T) * 2];
+    hn::Store(low, d, buffer);
+    hn::Store(high, d, buffer + lanes);
+    for (std::int64_t lane = 0; lane < 2 * lanes; ++lane) sums[lane] += static_cast<double>(buffer[lane]);
+}
+
+template <class T, class Form>
+void AddSumsOfForm(const Form& form, const Tile<T>& tile, double* sums) {
+    switch (tile.dimension) {
+        case 1:
+            return AddSumsOf<1>(form, tile, sums);
+        case 2:
+            return AddSumsOf<2>(form, tile, sums);
+        case 3:
+            return AddSumsOf<3>(form, tile, sums);
+        case 4:
+            return AddSumsOf<4>(form, tile, sums);
+        case 5:
+            return AddSumsOf<5>(form, tile, sums);
+        case 6:
+            return AddSumsOf<6>(form, tile, sums);
+        case 7:
+            return AddSumsOf<7>(form, tile, sums);
+        case 8:
+            return AddSumsOf<8>(form, tile, sums);
+        default:
+            return AddSumsOf<0>(form, tile, sums);
+    }
+}
+
+template <class T>
+void AddSums(const Tile<T>& tile, double* sums) {
+    WithForm(tile, [&](const auto& form) HWY_ATTR { AddSumsOfForm(form, tile, sums); });
+}
+
+template <class T>
+void Logits(const Tile<T>& tile, const CostOffsets<T>& offsets, T* logits, T* costs) {
+    const Tag<T> d;
+    using V = hn::Vec<Tag<T>>;
+    const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+    WithForm(tile, [&](const auto& form) HWY_ATTR {
+        if (costs == nullptr) {
+            ForEachColumn<0>(form, tile, [&](std::int64_t j, V t_low, V t_high, V, V) HWY_ATTR {
+                hn::Store(t_low, d, logits + j * 2 * lanes);
+                hn::Store(t_high, d, logits + j * 2 * lanes + lanes);
+            });
+            return;
+        }
+        const V row_low = hn::Load(d, offsets.row), row_high = hn::Load(d, offsets.row + lanes);
+        ForEachColumn<0>(form, tile, [&](std::int64_t j, V t_low, V t_high, V raw_low, V raw_high) HWY_ATTR {
+            hn::Store(t_low, d, logits + j * 2 * lanes);
+            hn::Store(t_high, d, logits + j * 2 * lanes + lanes);
+            const V column = hn::Set(d, offsets.column[j]);
+            hn::Store(hn::Add(form.Cost(d, raw_low), hn::Add(row_low, column)), d, costs + j * 2 * lanes);
+            hn::Store(hn::Add(form.Cost(d, raw_high), hn::Add(row_high, column)), d, costs + j * 2 * lanes + lanes);
+        });
+    });
+}
+
+template <class T>
+void RaiseMaximum(const T* logits, std::int64_t columns, T* maximum, T* rescale) {
+    const Tag<T> d;
+    using V = hn::Vec<Tag<T>>;
+    const std::int64_t panel = PanelRows<T>();
+    for (std::int64_t lane = 0; lane < panel; lane += static_cast<std::int64_t>(hn::Lanes(d))) {
+        const V old = hn::Load(d, maximum + lane);
+        V largest = old;
+        for (std::int64_t j = 0; j < columns; ++j) largest = hn::Max(largest, hn::Load(d, logits + j * panel + lane));
+        hn::Store(largest, d, maximum + lane);
+        hn::Store(Exp2(d, hn::Sub(old, largest)), d, rescale + lane);
+    }
+}
+
+template <class T>
+void Exponentials(T* logits, std::int64_t columns, const T* w, const T* shift, double* sums) {
+    const Tag<T> d;
+    using V = hn::Vec<Tag<T>>;
+    const std::int64_t panel = PanelRows<T>();
+    const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+    HWY_ALIGN T buffer[HWY_MAX_BYTES / sizeof(T)];
+    for (std::int64_t lane = 0; lane < panel; lane += lanes) {
+        const V m = hn::Load(d, shift + lane);
+        V sum = hn::Zero(d);
+        for (std::int64_t j = 0; j < columns; ++j) {
+            T* at = logits + j * panel + lane;
+            const V term = hn::Mul(hn::Set(d, w[j]), Exp2(d, hn::Sub(hn::Load(d, at), m)));
+            hn::Store(term, d, at);
+            sum = hn::Add(sum, term);
+        }
+        hn::Store(sum, d, buffer);
+        for (std::int64_t i = 0; i < lanes; ++i) sums[lane + i] += static_cast<double>(buffer[i]);
+    }
+}
+
+// A register block of 2 x Width sums over the tile's points: a small matrix product.
+template <int Width, class T>
+HWY_INLINE void ColumnsBlock(const T* HWY_RESTRICT terms, std::int64_t columns, const T* HWY_RESTRICT v,
+                             std::int64_t width, double* HWY_RESTRICT values) {
+    const Tag<T> d;
+    using V = hn::Vec<Tag<T>>;
+    const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+    V low[Width], high[Width];
+    for (int k = 0; k < Width; ++k) low[k] = high[k] = hn::Zero(d);
+    for (std::int64_t j = 0; j < columns; ++j) {
+        const V p_low = hn::Load(d, terms + j * 2 * lanes), p_high = hn::Load(d, terms + j * 2 * lanes + lanes);
+        for (int k = 0; k < Width; ++k) {
+            const V v_k = hn::Set(d, v[j * width + k]);
+            low[k] = hn::MulAdd(p_low, v_k, low[k]);
+            high[k] = hn::MulAdd(p_high, v_k, high[k]);
+        }
+    }
+    HWY_ALIGN T buffer[HWY_MAX_BYTES / sizeof(T) * 2];
+    for (int k = 0; k < Width; ++k) {
+        hn::Store(low[k], d, buffer);
+        hn::Store(high[k], d, buffer + lanes);
+        for (std::int64_t i = 0; i < 2 * lanes; ++i) values[k * 2 * lanes + i] += static_cast<double>(buffer[i]);
+    }
+}
+
+template <class T>
+void AddColumns(const T* terms, std::int64_t columns, const T* v, std::int64_t width, double* values) {
+    const std::int64_t panel = PanelRows<T>();
+    std::int64_t k = 0;
+    for (; k + 6 <= width; k += 6) ColumnsBlock<6>(terms, columns, v + k, width, values + k * panel);
+    for (; k < width; ++k) ColumnsBlock<1>(terms, columns, v + k, width, values + k * panel);
+}
+
+template <class T>
+void AddCosts(const T* terms, const T* costs, std::int64_t columns, double* values) {
+    const Tag<T> d;
+    using V = hn::Vec<Tag<T>>;
+    const std::int64_t panel = PanelRows<T>();
+    const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+    HWY_ALIGN T buffer[HWY_MAX_BYTES / sizeof(T) * 2];
+    for (std::int64_t lane = 0; lane < panel; lane += lanes) {
+        V first = hn::Zero(d), second = hn::Zero(d);
+        for (std::int64_t j = 0; j < columns; ++j) {
+            const V c = hn::Load(d, costs + j * panel + lane);
+            const V pc = hn::Mul(hn::Load(d, terms + j * panel + lane), c);
+            first = hn::Add(first, pc);
+            second = hn::MulAdd(pc, c, second);
+        }
+        hn::Store(first, d, buffer);
+        hn::Store(second, d, buffer + lanes);
+        for (std::int64_t i = 0; i < lanes; ++i) {
+            values[lane + i] += static_cast<double>(buffer[i]);
+            values[panel + lane + i] += static_cast<double>(buffer[lanes + i]);
+        }
+    }
+}
+
+template <class T>
+void AddGradients(const Tile<T>& tile, const T* terms, const T* costs, double* values) {
+    const Tag<T> d;
+    using V = hn::Vec<Tag<T>>;
+    const std::int64_t panel = PanelRows<T>();
+    const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+    HWY_ALIGN T buffer[HWY_MAX_BYTES / sizeof(T)];
+    WithForm(tile, [&](const auto& form) HWY_ATTR {
+        for (std::int64_t k = 0; k < tile.dimension; ++k) {
+            for (std::int64_t lane = 0; lane < panel; lane += lanes) {
+                const V x = hn::Load(d, tile.x + k * panel + lane);
+                V sum = hn::Zero(d);
+                for (std::int64_t j = 0; j < tile.columns; ++j) {
+                    const V z = hn::Sub(x, hn::Set(d, tile.y[j * tile.dimension + k]));
+                    const std::int64_t at = j * panel + lane;
+                    sum = hn::MulAdd(hn::Load(d, terms + at), form.Gradient(d, z, hn::Load(d, costs + at)), sum);
+                }
+                hn::Store(sum, d, buffer);
+                for (std::int64_t i = 0; i < lanes; ++i) values[k * panel + lane + i] += static_cast<double>(buffer[i]);
+            }
+        }
+    });
+}
+
+template <class T>
+const TileKernels<T>* Kernels() {
+    static const TileKernels<T> kernels{hwy::TargetName(HWY_TARGET),
+                                        PanelRows<T>(),
+                                        AddSums<T>,
+                                        Logits<T>,
+                                        RaiseMaximum<T>,
+                                        Exponentials<T>,
+                                        AddColumns<T>,
+                                        AddCosts<T>,
+                                        AddGradients<T>};
+    return &kernels;
+}
+
+const TileKernels<float>* KernelsSingle() {
+    return Kernels<float>();
+}
+const TileKernels<double>* KernelsDouble() {
+    return Kernels<double>();
+}
+
+template <class T>
+void Exp2Array(const T* t, T* out, std::int64_t n) {
+    const hn::CappedTag<T, 1> d;
+    for (std::int64_t i = 0; i < n; ++i) hn::Store(Exp2(d, hn::Load(d, t + i)), d, out + i);
+}
+void Exp2ArraySingle(const float* t, float* out, std::int64_t n) {
+    Exp2Array(t, out, n);
+}
+void Exp2ArrayDouble(const double* t, double* out, std::int64_t n) {
+    Exp2Array(t, out, n);
+}
+
+}  // namespace convoy::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace convoy::cpu {
+
+HWY_EXPORT(KernelsSingle);
+HWY_EXPORT(KernelsDouble);
+HWY_EXPORT(Exp2ArraySingle);
+HWY_EXPORT(Exp2ArrayDouble);
+
+template <>
+const TileKernels<float>& tile_kernels() {
+    return *HWY_DYNAMIC_DISPATCH(KernelsSingle)();
+}
+template <>
+const TileKernels<double>& tile_kernels() {
+    return *HWY_DYNAMIC_DISPATCH(KernelsDouble)();
+}
+
+void exp2_for_tests(const float* t, float* out, std::int64_t n) {
+    HWY_DYNAMIC_DISPATCH(Exp2ArraySingle)(t, out, n);
+}
+void exp2_for_tests(const double* t, double* out, std::int64_t n) {
+    HWY_DYNAMIC_DISPATCH(Exp2ArrayDouble)(t, out, n);
+}
+
+}  // namespace convoy::cpu
+#endif

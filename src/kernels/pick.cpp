@@ -1,0 +1,63 @@
+#include "kernels/pick.hpp"
+
+#include <cmath>
+#include <limits>
+
+namespace convoy {
+
+namespace {
+
+// The finaliser of SplitMix64 (Steele, Lea, Flood 2014): a bijection of 64 bits that mixes well.
+std::uint64_t mixed(std::uint64_t z) {
+    z += 0x9e3779b97f4a7c15u;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return z ^ (z >> 31);
+}
+
+}  // namespace
+
+double gumbel(std::uint64_t seed, GlobalIndex stays, GlobalIndex summed, std::int64_t draw, Side side) {
+    std::uint64_t z = mixed(seed * 2 + (side == Side::row ? 0 : 1));
+    for (const std::int64_t number : {stays.value, summed.value, draw})
+        z = mixed(z ^ static_cast<std::uint64_t>(number));
+    const double uniform = (static_cast<double>(z >> 11) + 0.5) * 0x1p-53;  // in (0, 1), both ends excluded
+    return -std::log(-std::log(uniform));
+}
+
+PickCollector::PickCollector(const PickRule& rule, std::int64_t rows) : rule_{rule} {
+    picks_.rows = rows;
+    picks_.count = rule.count;
+    picks_.index.assign(static_cast<std::size_t>(rows * rule.count), -1);
+    picks_.score.assign(picks_.index.size(), -std::numeric_limits<double>::infinity());
+}
+
+void PickCollector::offer(std::int64_t row, GlobalIndex stays, GlobalIndex summed, double score, Side side) {
+    const std::int64_t begin = row * rule_.count;
+    const auto put = [&](std::int64_t slot, double s, std::int64_t index) {
+        picks_.score[static_cast<std::size_t>(slot)] = s;
+        picks_.index[static_cast<std::size_t>(slot)] = index;
+    };
+    const auto beats = [&](double s, std::int64_t slot) {
+        return picks_.index[static_cast<std::size_t>(slot)] < 0 || s > picks_.score[static_cast<std::size_t>(slot)];
+    };
+    if (rule_.kind == PickRule::Kind::sample) {
+        // Gumbel-max: the largest of score + Gumbel noise is a draw from the softmax of the scores.
+        for (std::int64_t draw = 0; draw < rule_.count; ++draw) {
+            const double perturbed = score + gumbel(rule_.seed, stays, summed, draw, side);
+            if (beats(perturbed, begin + draw)) put(begin + draw, perturbed, summed.value);
+        }
+        return;
+    }
+    // Insertion from the end: equal scores stay behind the earlier, smaller index.
+    std::int64_t slot = begin + rule_.count;
+    while (slot > begin && beats(score, slot - 1)) {
+        --slot;
+        if (slot + 1 < begin + rule_.count) {
+            put(slot + 1, picks_.score[static_cast<std::size_t>(slot)], picks_.index[static_cast<std::size_t>(slot)]);
+        }
+    }
+    if (slot < begin + rule_.count) put(slot, score, summed.value);
+}
+
+}  // namespace convoy

@@ -1,0 +1,315 @@
+#include "convoy/coupling.hpp"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cmath>
+#include <limits>
+
+#include "convoy/error.hpp"
+#include "kernels/block.hpp"
+
+namespace convoy {
+
+namespace {
+
+constexpr double infinity = std::numeric_limits<double>::infinity();
+
+// Shifted sums are trusted in this range only: single precision holds them there with room for every term that counts.
+bool trustworthy(double sum) {
+    return sum >= 0x1p-100 && sum <= 0x1p100;
+}
+
+class Stopwatch {
+ public:
+    explicit Stopwatch(double& total) : total_{total}, begin_{std::chrono::steady_clock::now()} {}
+    ~Stopwatch() { total_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count(); }
+    Stopwatch(const Stopwatch&) = delete;
+    Stopwatch& operator=(const Stopwatch&) = delete;
+
+ private:
+    double& total_;
+    std::chrono::steady_clock::time_point begin_;
+};
+
+// exp(from - to) for a maximum `from` that a larger one `to` replaces; 0 for the -inf of an empty sum.
+double rescaling(double from, double to) {
+    return from == -infinity ? 0.0 : std::exp(from - to);
+}
+
+LocalRun whole(const Cloud& cloud) {
+    return {LocalIndex{0}, cloud.rows};
+}
+
+// The indices that hold untrustworthy sums, as few runs: neighbours closer than a kernel's tile go together.
+std::vector<LocalRun> untrustworthy_runs(std::span<const double> sums) {
+    constexpr std::int64_t tile = 128;
+    std::vector<LocalRun> runs;
+    for (std::int64_t i = 0; i < std::ssize(sums); ++i) {
+        if (trustworthy(sums[static_cast<std::size_t>(i)])) continue;
+        if (!runs.empty() && i - (runs.back().first.value + runs.back().count) < tile) {
+            runs.back().count = i + 1 - runs.back().first.value;
+        } else {
+            runs.push_back({LocalIndex{i}, 1});
+        }
+    }
+    return runs;
+}
+
+}  // namespace
+
+Coupling::Coupling(Grid grid, DistributedCloud source, DistributedCloud target, Cost cost, Precision precision,
+                   Backend backend)
+    : grid_{std::move(grid)},
+      source_{std::move(source)},
+      target_{std::move(target)},
+      cost_{cost},
+      precision_{precision},
+      backend_{backend} {
+    CONVOY_EXPECT(source_.local.dimension == target_.local.dimension);
+    CONVOY_EXPECT(source_.local.rows == source_.partition.count(grid_.part(Side::row)));
+    CONVOY_EXPECT(target_.local.rows == target_.partition.count(grid_.part(Side::column)));
+    centre_.assign(static_cast<std::size_t>(dimension()), 0.0);
+    if (cost_.may_be_centred()) {
+        for (const Side side : {Side::row, Side::column}) {
+            const Cloud& cloud = local(side);
+            std::vector<double> mean(centre_.size(), 0.0);
+            for (std::int64_t i = 0; i < cloud.rows; ++i) {
+                const double weight = cloud.weights[static_cast<std::size_t>(i)];
+                const auto point = cloud.point(i);
+                for (std::size_t k = 0; k < mean.size(); ++k) mean[k] += weight * point[k];
+            }
+            grid_.holders(side).sum(mean);
+            for (std::size_t k = 0; k < mean.size(); ++k) centre_[k] += mean[k] / 2;
+        }
+        grid_.world().broadcast(std::span{centre_});
+    }
+    rebuild();
+}
+
+Coupling::~Coupling() = default;
+Coupling::Coupling(Coupling&&) noexcept = default;
+Coupling& Coupling::operator=(Coupling&&) noexcept = default;
+
+void Coupling::rebuild() {
+    agree(grid_.world(), [&] {
+        const BlockProblem problem{cost_,
+                                   &source_.local,
+                                   &target_.local,
+                                   centre_,
+                                   source_.partition.first(grid_.part(Side::row)),
+                                   target_.partition.first(grid_.part(Side::column)),
+                                   precision_};
+        block_ = backend_ == Backend::reference ? make_reference_block(problem) : make_cpu_block(problem);
+    });
+    rounding_of_cost_ = block_->rounding_of_cost();
+    grid_.world().max(std::span{&rounding_of_cost_, 1});
+}
+
+void Coupling::sum_over_sharers(Side stays, std::span<double> values) {
+    const Communicator& sharers = grid_.sharers(stays);
+    if (sharers.size() == 1) return;
+    const Stopwatch watch{meters_.communication_seconds};
+    sharers.sum(values);
+    meters_.bytes_sent += static_cast<double>(values.size_bytes());
+}
+
+void Coupling::max_over_sharers(Side stays, std::span<double> values) {
+    const Communicator& sharers = grid_.sharers(stays);
+    if (sharers.size() == 1) return;
+    const Stopwatch watch{meters_.communication_seconds};
+    sharers.max(values);
+    meters_.bytes_sent += static_cast<double>(values.size_bytes());
+}
+
+void Coupling::count_pairs(Side stays, std::int64_t rows) {
+    meters_.pairs += static_cast<double>(rows) * static_cast<double>(local(other(stays)).rows);
+}
+
+std::vector<double> Coupling::safe_sums(Side stays, LocalRun range, const Potentials& potentials, double epsilon) {
+    Sums sums;
+    {
+        const Stopwatch watch{meters_.kernel_seconds};
+        block_->reduce(stays, range, potentials, epsilon, Safety::safe, sums);
+    }
+    count_pairs(stays, range.count);
+    meters_.safe_rows += range.count;
+    std::vector<double> largest = sums.max;
+    max_over_sharers(stays, largest);
+    for (std::size_t i = 0; i < largest.size(); ++i) sums.sum[i] *= rescaling(sums.max[i], largest[i]);
+    sum_over_sharers(stays, sums.sum);
+    for (std::size_t i = 0; i < largest.size(); ++i) largest[i] += std::log(sums.sum[i]);
+    return largest;
+}
+
+std::vector<double> Coupling::reduce(Side stays, const Potentials& potentials, double epsilon, Safety safety) {
+    ++meters_.reductions;
+    const LocalRun all = whole(local(stays));
+    if (safety == Safety::safe) return safe_sums(stays, all, potentials, epsilon);
+
+    Sums sums;
+    {
+        const Stopwatch watch{meters_.kernel_seconds};
+        block_->reduce(stays, all, potentials, epsilon, Safety::shifted, sums);
+    }
+    count_pairs(stays, all.count);
+    sum_over_sharers(stays, sums.sum);
+    // The sums are the same bits on all sharers, so all of them go the same way here.
+    const std::vector<LocalRun> again = untrustworthy_runs(sums.sum);
+    std::vector<double> log_sum = std::move(sums.sum);
+    for (double& s : log_sum) s = std::log(s);
+    for (const LocalRun& run : again) {
+        const std::vector<double> safe = safe_sums(stays, run, potentials, epsilon);
+        std::copy(safe.begin(), safe.end(), log_sum.begin() + run.first.value);
+    }
+    return log_sum;
+}
+
+Coupling::Average Coupling::apply(Side stays, const Potentials& potentials, double epsilon, Safety safety,
+                                  const Weighting& weighting) {
+    const LocalRun all = whole(local(stays));
+    Sums sums;
+    Average average;
+    {
+        const Stopwatch watch{meters_.kernel_seconds};
+        block_->apply(stays, all, potentials, epsilon, safety, weighting, sums, average.value);
+    }
+    count_pairs(stays, all.count);
+    const auto width = static_cast<std::size_t>(weighting.width);
+    const auto scale_row = [&](std::size_t i, double factor) {
+        for (std::size_t k = 0; k < width; ++k) average.value[i * width + k] *= factor;
+    };
+    if (safety == Safety::shifted) {
+        sum_over_sharers(stays, sums.sum);
+        sum_over_sharers(stays, average.value);
+        average.log_sum = std::move(sums.sum);
+        for (double& s : average.log_sum) s = std::log(s);
+        return average;
+    }
+    meters_.safe_rows += all.count;
+    average.log_sum = sums.max;
+    max_over_sharers(stays, average.log_sum);
+    for (std::size_t i = 0; i < sums.sum.size(); ++i) {
+        const double factor = rescaling(sums.max[i], average.log_sum[i]);
+        sums.sum[i] *= factor;
+        scale_row(i, factor);
+    }
+    sum_over_sharers(stays, sums.sum);
+    sum_over_sharers(stays, average.value);
+    for (std::size_t i = 0; i < sums.sum.size(); ++i) {
+        scale_row(i, 1 / sums.sum[i]);
+        average.log_sum[i] += std::log(sums.sum[i]);
+    }
+    return average;
+}
+
+Picks Coupling::pick(Side stays, const Potentials& potentials, double epsilon, const PickRule& rule) {
+    const LocalRun all = whole(local(stays));
+    Picks mine;
+    {
+        const Stopwatch watch{meters_.kernel_seconds};
+        block_->pick(stays, all, potentials, epsilon, rule, mine);
+    }
+    count_pairs(stays, all.count);
+    const Communicator& sharers = grid_.sharers(stays);
+    if (sharers.size() == 1) return mine;
+
+    // Everybody's candidates side by side; row numbers below 2^53 are exact as fp64.
+    const std::vector<double> indices(mine.index.begin(), mine.index.end());
+    const std::vector<double> all_indices = sharers.gather_all(indices);
+    const std::vector<double> all_scores = sharers.gather_all(mine.score);
+    const auto slots = static_cast<std::int64_t>(mine.index.size());
+    struct Candidate {
+        double score;
+        std::int64_t index;
+    };
+    const auto better = [](const Candidate& a, const Candidate& b) {
+        if (a.index < 0 || b.index < 0) return b.index < 0 && a.index >= 0;
+        return a.score != b.score ? a.score > b.score : a.index < b.index;
+    };
+    const auto candidate = [&](int rank, std::int64_t slot) {
+        const auto at = static_cast<std::size_t>(rank * slots + slot);
+        return Candidate{all_scores[at], static_cast<std::int64_t>(all_indices[at])};
+    };
+    std::vector<Candidate> candidates;
+    for (std::int64_t i = 0; i < mine.rows; ++i) {
+        if (rule.kind == PickRule::Kind::sample) {  // each draw on its own: the largest perturbed score
+            for (std::int64_t slot = i * mine.count; slot < (i + 1) * mine.count; ++slot) {
+                Candidate best = candidate(0, slot);
+                for (int rank = 1; rank < sharers.size(); ++rank) {
+                    best = std::min(best, candidate(rank, slot), better);
+                }
+                mine.index[static_cast<std::size_t>(slot)] = best.index;
+                mine.score[static_cast<std::size_t>(slot)] = best.score;
+            }
+            continue;
+        }
+        candidates.clear();
+        for (int rank = 0; rank < sharers.size(); ++rank) {
+            for (std::int64_t k = 0; k < mine.count; ++k) candidates.push_back(candidate(rank, i * mine.count + k));
+        }
+        std::partial_sort(candidates.begin(), candidates.begin() + mine.count, candidates.end(), better);
+        for (std::int64_t k = 0; k < mine.count; ++k) {
+            const auto at = static_cast<std::size_t>(i * mine.count + k);
+            mine.index[at] = candidates[static_cast<std::size_t>(k)].index;
+            mine.score[at] = candidates[static_cast<std::size_t>(k)].score;
+        }
+    }
+    return mine;
+}
+
+double Coupling::weighted_sum(Side side, const std::function<double(std::size_t)>& term) const {
+    const std::vector<double>& weights = local(side).weights;
+    double sum = 0;
+    for (std::size_t i = 0; i < weights.size(); ++i) {
+        // Points without mass take no part, whatever their term is: 0 times infinity would be nan.
+        if (weights[i] > 0) sum += weights[i] * term(i);
+    }
+    return grid_.holders(side).ordered_sum(sum);
+}
+
+double Coupling::dot(Side side, std::span<const double> u, std::span<const double> v) const {
+    return weighted_sum(side, [&](std::size_t i) { return u[i] * v[i]; });
+}
+
+double Coupling::mean(Side side, std::span<const double> u) const {
+    return weighted_sum(side, [&](std::size_t i) { return u[i]; });
+}
+
+double Coupling::marginal_error(Side side, std::span<const double> log_sum) const {
+    return weighted_sum(side, [&](std::size_t i) { return std::abs(std::expm1(log_sum[i])); });
+}
+
+void Coupling::move_source(std::vector<double> points) {
+    CONVOY_EXPECT(points.size() == source_.local.points.size());
+    source_.local.points = std::move(points);
+    rebuild();
+}
+
+DistributedCloud Coupling::redistributed(Side side) const {
+    const DistributedCloud& from = cloud(side);
+    DistributedCloud to{Partition::even(from.partition.items(), grid_.parts(other(side))), {}};
+    to.local.rows = to.partition.count(grid_.part(other(side)));
+    to.local.dimension = from.local.dimension;
+    to.local.points = redistribute(grid_, side, from.partition, to.partition, from.local.dimension, from.local.points);
+    to.local.weights = redistribute(grid_, side, from.partition, to.partition, 1, from.local.weights);
+    return to;
+}
+
+double Coupling::cost_range_bound() const {
+    std::array<double, 2> norm{0, 0};
+    for (const Side side : {Side::row, Side::column}) {
+        const Cloud& cloud = local(side);
+        std::vector<double> z(static_cast<std::size_t>(dimension()));
+        for (std::int64_t i = 0; i < cloud.rows; ++i) {
+            const auto point = cloud.point(i);
+            for (std::size_t k = 0; k < z.size(); ++k) z[k] = point[k] - centre_[k];
+            double& largest = norm[side == Side::row ? 0 : 1];
+            largest = std::max(largest, cost_.bounding_norm(z));
+        }
+    }
+    grid_.world().max(norm);
+    return cost_.range_bound(norm[0], norm[1]);
+}
+
+}  // namespace convoy
