@@ -7,7 +7,6 @@
 #include <string>
 
 #include "convoy/communicator.hpp"
-#include "convoy/cloud.hpp"
 #include "convoy/coupling.hpp"
 #include "convoy/grid.hpp"
 
@@ -23,11 +22,11 @@ struct Location {
 // A matrix in a file. The constructor (open_reader) checks shape and type; errors are InputErrors that name file,
 // place and remedy.
 class Reader {
-   public:
+ public:
     virtual ~Reader() = default;
     virtual std::int64_t rows() const = 0;
-    virtual std::int64_t columns() const = 0;  // 1 for a vector
-    virtual bool is_vector() const { return false; }    // one-dimensional in the file
+    virtual std::int64_t columns() const = 0;         // 1 for a vector
+    virtual bool is_vector() const { return false; }  // one-dimensional in the file
     // Rows [first, first + count) as fp64, row-major: out.size() == count * columns(). Sequential readers need
     // ascending, non-overlapping calls.
     virtual void read(std::int64_t first, std::int64_t count, std::span<double> out) = 0;
@@ -42,12 +41,12 @@ class Reader {
 std::unique_ptr<Reader> open_reader(const Location& location);
 
 struct InputOptions {
-    std::string points;   // PATH[#KEY]
-    std::string weights;  // PATH[#KEY] or empty
-    std::string scaling;  // "1", "1/255", "0.5": points are multiplied with it
+    std::string points;         // PATH[#KEY]
+    std::string weights;        // PATH[#KEY] or empty: equal weights
+    std::string scaling = "1";  // "1", "1/255", "0.5": points are multiplied with it
 };
 
-// What identifies an input: stored in results, checked when they are used again.
+// What identifies an input: stored in results, checked when they are used again. Paths are as given.
 struct InputIdentity {
     std::string path, absolute_path, key;
     std::int64_t rows = 0, columns = 0;
@@ -65,8 +64,8 @@ Shape shape_of(const Communicator& world, const InputOptions& input);
 
 // Reads one side's cloud: every rank its stripe of its part, exchanged along the grid (sequential formats: rank 0 reads
 // and sends pieces of at most 4 MiB). Checks that everything is finite, weights non-negative with a positive sum, and
-// normalises them over the whole cloud. `side_name` ("source", "target") begins messages. Collective; throws the same
-// InputError on all ranks.
+// normalises them over the whole cloud: by the exact sum, so they are the same bits on every grid. Collective; throws
+// the same InputError on all ranks.
 DistributedCloud read_cloud(const Grid& grid, Side side, const Partition& partition, const InputOptions& input,
                             InputIdentity& identity);
 

@@ -1,10 +1,17 @@
 #pragma once
-// The result file (one HDF5 file; its layout is in DESIGN-level docs: docs of each struct below give group and
-// attribute names = member names), written in two phases by all ranks, complete or absent.
+// The result file: one HDF5 file, written in two phases by all ranks, complete or absent.
+//
+//     /                     attributes: format, format_version, then Result::root, complete (uint8: 0, at the end 1)
+//     /potentials  f g      /weights  a b            fp64, one number a point; attribute checksum (uint32, CRC-32C)
+//     /solution  /run       attributes
+//     /history              half_pass (int64) epsilon marginal_error seconds
+//     /timing               phase (string) min mean max
+//     /inputs/source target attributes of InputIdentity; relative_path: seen from the result's folder
+//     /source/points /target/points                  fp64, if embedded; attribute checksum
 
 #include <cstdint>
-#include <map>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -15,6 +22,9 @@
 #include "io/reader.hpp"
 
 namespace convoy::io {
+
+inline constexpr std::string_view result_format = "convoy-result";
+inline constexpr std::int64_t result_format_version = 1;
 
 // Attributes of one group, in order.
 using Attribute = std::variant<std::string, double, std::int64_t>;
@@ -29,7 +39,7 @@ struct PhaseTiming {
 // Everything a result holds. Vectors f, g, a, b and the embedded points are this rank's parts; the rest is the same on
 // all ranks (rank 0's is written).
 struct Result {
-    Attributes root;      // format, format_version, program, version, command, created, status (complete is the writer's)
+    Attributes root;      // program, version, command, created, status (the format's and `complete` are the writer's)
     Attributes solution;  // epsilon, epsilon_rule, cost, dual_value, ...
     Attributes run;       // the plan of the run and where it ran
     InputIdentity source_input, target_input;
@@ -47,9 +57,16 @@ void check_output(const Communicator& world, const std::string& path, bool overw
 // its stripes (independent transfers of at most 1 GiB; parallel HDF5 where there are several ranks); fsync; rank 0
 // fills in the checksums and `complete`, renames, fsyncs the folder. On failure the part file is removed, an existing
 // file at `path` is untouched, and all ranks throw Failure (FatalFailure once a parallel file is open). Collective.
-void write_result(const Coupling& coupling, const Result& result, const std::string& path, bool overwrite);
+// If another file appeared at `path` meanwhile and may not be replaced, the finished part file stays and the Failure
+// names it.
+void write_result(const Grid& grid, const DistributedCloud& source, const DistributedCloud& target,
+                  const Result& result, const std::string& path, bool overwrite);
+inline void write_result(const Coupling& coupling, const Result& result, const std::string& path, bool overwrite) {
+    write_result(coupling.grid(), coupling.cloud(Side::row), coupling.cloud(Side::column), result, path, overwrite);
+}
 
-// For info: every attribute by its path ("/solution/epsilon"), and datasets with their shapes. Serial.
+// For info: every attribute by its path ("/solution/epsilon"), and datasets with their types and shapes. Serial.
+// InputError if it is no file of Convoy's.
 struct Description {
     std::vector<std::pair<std::string, std::string>> attributes;
     std::vector<std::pair<std::string, std::string>> datasets;  // path, "float64 (1000)"
@@ -57,7 +74,8 @@ struct Description {
 };
 Description describe(const std::string& path);
 
-// f and g of a result whose sizes must match; each rank gets its parts. InputError on all ranks. Collective.
+// f and g of a complete result whose sizes must match and whose checksums must hold; each rank gets its parts.
+// InputError on all ranks. Collective.
 struct StoredPotentials {
     std::vector<double> f, g;
     double epsilon = 0;

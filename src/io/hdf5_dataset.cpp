@@ -1,0 +1,167 @@
+#include "io/hdf5_dataset.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <array>
+#include <limits>
+
+#include "io/input_error.hpp"
+
+namespace convoy::io {
+
+namespace {
+
+constexpr std::size_t most_objects = 2000;
+constexpr std::size_t most_listed = 12;
+
+bool is_numeric(hid_t dataset) {
+    const Hdf5 type{H5Dget_type(dataset), H5Tclose};
+    const H5T_class_t kind = H5Tget_class(type.get());
+    return kind == H5T_INTEGER || kind == H5T_FLOAT;
+}
+
+// "its numeric datasets: X (1000 x 50), obsm/X_pca (1000 x 30)"
+std::string numeric_datasets(hid_t file) {
+    std::vector<std::string> names;
+    for (const Hdf5Object& object : objects_of(file, most_objects)) {
+        if (!object.dataset) continue;
+        const Hdf5 dataset{H5Dopen2(file, object.path.c_str(), H5P_DEFAULT), H5Dclose};
+        if (!dataset || !is_numeric(dataset.get())) continue;
+        if (names.size() == most_listed) {
+            names.emplace_back("...");
+            break;
+        }
+        names.push_back(fmt::format("{} {}", object.path, extents_of(dataset.get())));
+    }
+    if (names.empty()) return "it has no numeric datasets";
+    return fmt::format("its numeric datasets: {}", fmt::join(names, ", "));
+}
+
+std::string see_check(const Location& location) {
+    return fmt::format("pick another dataset, see: convoy check {}", location.name());
+}
+
+// A link may lead out of the file to wherever its author wished: refused, and noted.
+herr_t refuse_external(const char*, const char*, const char*, const char*, unsigned*, hid_t, void* noted) {
+    *static_cast<bool*>(noted) = true;
+    return -1;
+}
+
+Hdf5 open_object(const Location& location, hid_t file) {
+    const Hdf5 access{H5Pcreate(H5P_LINK_ACCESS), H5Pclose};
+    bool external = false;
+    H5Pset_elink_cb(access.get(), refuse_external, &external);
+    Hdf5 object{H5Oopen(file, location.key.c_str(), access.get()), H5Oclose};
+    if (external)
+        refuse(location, fmt::format("'{}' is a link into another file", location.key), "such links are not followed",
+               "name that file itself");
+    if (!object)
+        refuse(location, fmt::format("it has no dataset '{}'", location.key), numeric_datasets(file),
+               "pick one of these");
+    if (H5Iget_type(object.get()) == H5I_DATASET) return object;
+    const bool sparse = H5Iget_type(object.get()) == H5I_GROUP && H5Lexists(object.get(), "indptr", H5P_DEFAULT) > 0 &&
+                        H5Lexists(object.get(), "indices", H5P_DEFAULT) > 0;
+    if (sparse)
+        refuse(location, fmt::format("'{}' is a sparse matrix", location.key),
+               fmt::format("need a dense one; {}", numeric_datasets(file)), "pick another or store it dense");
+    refuse(location, fmt::format("'{}' is a group, not a dataset", location.key), numeric_datasets(file),
+           "pick one of these");
+}
+
+std::string filter_name(H5Z_filter_t id, const std::array<char, 64>& stored) {
+    struct Known {
+        H5Z_filter_t id;
+        const char* name;
+    };
+    static constexpr std::array known{
+        Known{H5Z_FILTER_SZIP, "szip"}, Known{32000, "lzf"},  Known{32001, "blosc"}, Known{32004, "lz4"},
+        Known{32008, "bitshuffle"},     Known{32015, "zstd"}, Known{32026, "blosc2"}};
+    for (const Known& filter : known)
+        if (filter.id == id) return filter.name;
+    return stored[0] != '\0' ? stored.data() : "without a name";
+}
+
+void expect_readable_storage(const Location& location, hid_t dataset) {
+    const std::string name = fmt::format("dataset '{}'", location.key);
+    const Hdf5 creation{H5Dget_create_plist(dataset), H5Pclose};
+    const H5D_layout_t layout = H5Pget_layout(creation.get());
+    if (layout == H5D_VIRTUAL)
+        refuse(location, name + " is virtual", "its data lie in other files", "name these, or copy it: h5repack");
+    if (layout != H5D_CONTIGUOUS && layout != H5D_CHUNKED && layout != H5D_COMPACT)
+        refuse(location, name + " has a layout that is not known", "", "copy it: h5repack");
+    if (H5Pget_external_count(creation.get()) != 0)
+        refuse(location, name + " has external storage", "its data lie in other files", "copy it: h5repack");
+
+    const int filters = H5Pget_nfilters(creation.get());
+    for (unsigned i = 0; filters > 0 && i < static_cast<unsigned>(filters); ++i) {
+        unsigned flags = 0, config = 0;
+        std::size_t values = 0;
+        std::array<char, 64> stored{};
+        const H5Z_filter_t id =
+            H5Pget_filter2(creation.get(), i, &flags, &values, nullptr, stored.size() - 1, stored.data(), &config);
+        if (id < 0 || H5Zfilter_avail(id) <= 0)
+            refuse(location, fmt::format("{} is packed by filter {}", name, filter_name(id, stored)),
+                   fmt::format("number {}, not known to this HDF5", id),
+                   "write it again with gzip, or let HDF5_PLUGIN_PATH name the folder of the filter's plugin");
+    }
+}
+
+void expect_numbers(const Location& location, hid_t dataset) {
+    if (is_numeric(dataset)) return;
+    const Hdf5 type{H5Dget_type(dataset), H5Tclose};
+    refuse(location, fmt::format("dataset '{}' holds no numbers", location.key),
+           fmt::format("its type is {}", type_name(type.get())), see_check(location));
+}
+
+}  // namespace
+
+Hdf5 open_hdf5_input(const Location& location) {
+    prepare_hdf5();
+    const htri_t is_hdf5 = H5Fis_hdf5(location.path.c_str());
+    if (is_hdf5 <= 0)
+        refuse(location, "it is no HDF5 file", "its signature is missing: another format, or damaged",
+               "check the path, or copy it again");
+    std::string error;
+    Hdf5 file = open_hdf5_file(location.path, H5F_ACC_RDONLY, error);
+    if (!file) refuse(location, "the HDF5 file is damaged or truncated", error, "copy or write it again");
+    return file;
+}
+
+NumericDataset open_numeric_dataset(const Location& location, hid_t file) {
+    if (location.key.empty())
+        refuse(location, "no dataset is named", numeric_datasets(file),
+               fmt::format("name one: {}#DATASET", location.path));
+    NumericDataset found;
+    found.dataset = open_object(location, file);
+    const hid_t dataset = found.dataset.get();
+    expect_numbers(location, dataset);
+
+    expect_readable_storage(location, dataset);  // first: asking a virtual dataset for its extents opens other files
+
+    const Hdf5 space{H5Dget_space(dataset), H5Sclose};
+    std::array<hsize_t, H5S_MAX_RANK> extents{};
+    const int dimensions = H5Sget_simple_extent_ndims(space.get());
+    if (dimensions != 1 && dimensions != 2)
+        refuse(location, fmt::format("dataset '{}' has {} dimensions", location.key, dimensions),
+               "need 2: points x features", see_check(location));
+    H5Sget_simple_extent_dims(space.get(), extents.data(), nullptr);
+    if (dimensions == 1) extents[1] = 1;
+    if (extents[0] == 0 || extents[1] == 0)
+        refuse(location, fmt::format("dataset '{}' is empty", location.key),
+               fmt::format("{} x {}", extents[0], extents[1]), see_check(location));
+    constexpr auto largest = static_cast<hsize_t>(std::numeric_limits<std::int64_t>::max() / 16);
+    if (extents[0] > largest / extents[1])
+        refuse(location, fmt::format("dataset '{}' is too large", location.key),
+               fmt::format("{} x {}", extents[0], extents[1]), "the file seems damaged: copy or write it again");
+    if (H5Dget_storage_size(dataset) == 0)
+        refuse(location, fmt::format("dataset '{}' was never written", location.key), "it has no data in the file",
+               see_check(location));
+
+    found.rows = static_cast<std::int64_t>(extents[0]);
+    found.columns = static_cast<std::int64_t>(extents[1]);
+    found.vector = dimensions == 1;
+    return found;
+}
+
+}  // namespace convoy::io

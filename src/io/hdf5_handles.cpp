@@ -1,0 +1,39 @@
+#include "io/hdf5_handles.hpp"
+
+namespace convoy::io {
+
+void prepare_hdf5() {
+    [[maybe_unused]] static const bool once = [] {
+        H5dont_atexit();
+        H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
+        return true;
+    }();
+}
+
+std::string hdf5_error(const std::string& otherwise) {
+    std::string text;
+    const auto note = [](unsigned, const H5E_error2_t* error, void* into) -> herr_t {
+        if (error->desc != nullptr && *error->desc != '\0') *static_cast<std::string*>(into) = error->desc;
+        return 0;
+    };
+    H5Ewalk2(H5E_DEFAULT, H5E_WALK_DOWNWARD, note, &text);  // from the call to its cause: the last one stays
+    return text.empty() ? otherwise : text;
+}
+
+Hdf5 serial_access() {
+    prepare_hdf5();
+    Hdf5 access{H5Pcreate(H5P_FILE_ACCESS), H5Pclose};
+#if H5_VERSION_GE(1, 10, 7)
+    H5Pset_file_locking(access.get(), false, true);
+#endif
+    return access;
+}
+
+Hdf5 open_hdf5_file(const std::string& path, unsigned flags, std::string& error) {
+    const Hdf5 access = serial_access();
+    Hdf5 file{H5Fopen(path.c_str(), flags, access.get()), H5Fclose};
+    if (!file) error = hdf5_error("unknown reason");
+    return file;
+}
+
+}  // namespace convoy::io

@@ -1,0 +1,142 @@
+// Reading results back: for people (describe) and for the next run (read_potentials).
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "io/checksum.hpp"
+#include "io/formats.hpp"
+#include "io/hdf5_attributes.hpp"
+#include "io/hdf5_dataset.hpp"
+#include "io/input_error.hpp"
+#include "io/number.hpp"
+#include "io/result.hpp"
+
+namespace convoy::io {
+
+namespace {
+
+constexpr std::size_t most_objects = 1000;
+
+Hdf5 open_convoy_file(const Location& location, std::string& format) {
+    expect_readable_file(location);
+    Hdf5 file = open_hdf5_input(location);
+    format = attribute_text(file.get(), "format").value_or("");
+    if (!format.starts_with("convoy-"))
+        refuse(location, "it was not written by convoy", "it has no attribute 'format' that says so",
+               "give a result file");
+    return file;
+}
+
+// Facts of a result that rank 0 finds and tells the others.
+struct Facts {
+    double epsilon = 0;
+    std::string cost;
+    std::uint32_t checksum_f = 0, checksum_g = 0;
+};
+
+std::uint32_t stored_checksum(const Location& location, hid_t file, const char* path, std::int64_t expected,
+                              const char* side) {
+    const NumericDataset found = open_numeric_dataset({location.path, path}, file);
+    if (!found.vector || found.rows != expected)
+        refuse(location, fmt::format("it has {} {} potentials", found.rows, side),
+               fmt::format("this problem has {} {} points", expected, side), "take the result of this problem");
+    const auto text = attribute_text(found.dataset.get(), "checksum");
+    const auto checksum = parse_number(text.value_or(""));
+    if (!checksum) refuse(location, fmt::format("'{}' has no checksum", path), "damaged file", "write it again");
+    return static_cast<std::uint32_t>(*checksum);
+}
+
+Facts find_facts(const Location& location, std::int64_t rows, std::int64_t columns) {
+    std::string format;
+    const Hdf5 file = open_convoy_file(location, format);
+    if (format != result_format)
+        refuse(location, fmt::format("it is a file of format '{}'", format), fmt::format("need '{}'", result_format),
+               "give a result file");
+    const auto version = parse_number(attribute_text(file.get(), "format_version").value_or(""));
+    if (!version || !(*version >= 1) || *version > static_cast<double>(result_format_version))
+        refuse(location, fmt::format("its format version is {}", version.value_or(0)),
+               fmt::format("this program reads up to {}", result_format_version), "use a newer convoy");
+    if (attribute_text(file.get(), "complete") != "1")
+        refuse(location, "the result is incomplete", "its writer did not finish", "solve again");
+
+    Facts facts;
+    facts.checksum_f = stored_checksum(location, file.get(), "potentials/f", rows, "source");
+    facts.checksum_g = stored_checksum(location, file.get(), "potentials/g", columns, "target");
+    const Hdf5 solution{H5Gopen2(file.get(), "solution", H5P_DEFAULT), H5Gclose};
+    const auto epsilon =
+        parse_number(solution ? attribute_text(solution.get(), "epsilon").value_or("") : std::string{});
+    if (!epsilon || !std::isfinite(*epsilon) || *epsilon < 0)
+        refuse(location, "it does not say its epsilon", "attribute of 'solution'", "the file is damaged: solve again");
+    facts.epsilon = *epsilon;
+    facts.cost = attribute_text(solution.get(), "cost").value_or("");
+    return facts;
+}
+
+// This rank's stripe is read and checked, then joined with those of the ranks that share its part.
+std::vector<double> read_vector(const Grid& grid, Side side, const Partition& partition, const Location& location,
+                                std::uint32_t checksum) {
+    const GlobalRun stripe = my_stripe(grid, side, partition);
+    std::vector<double> values(static_cast<std::size_t>(stripe.count));
+    agree(grid.world(), [&] {
+        if (stripe.count == 0) return;
+        open_hdf5(location)->read(stripe.first.value, stripe.count, values);
+        const auto bad = std::ranges::find_if(values, [](double value) { return !std::isfinite(value); });
+        if (bad != values.end())
+            refuse(location, "a potential is not finite",
+                   fmt::format("{} in row {}", *bad, stripe.first.value + (bad - values.begin())), "solve again");
+    });
+    const std::uint32_t found =
+        crc32c_of_all(grid.world(), crc32c(values), static_cast<std::int64_t>(values.size() * 8), stripe.first.value);
+    if (found != checksum)
+        refuse(location, "the file is damaged", fmt::format("checksum {:08x}, should be {:08x}", found, checksum),
+               "copy it again, or solve again");
+    return join_stripes(grid, side, partition, 1, values);
+}
+
+}  // namespace
+
+Description describe(const std::string& path) {
+    const Location location{path, ""};
+    std::string format;
+    const Hdf5 file = open_convoy_file(location, format);
+    Description description;
+    const auto note = [&](const std::string& object_path, hid_t object) {
+        for (const auto& [name, text] : attributes_of(object))
+            description.attributes.emplace_back(object_path + "/" + name, text);
+    };
+    note("", file.get());
+    for (const Hdf5Object& found : objects_of(file.get(), most_objects)) {
+        const Hdf5 object{H5Oopen(file.get(), found.path.c_str(), H5P_DEFAULT), H5Oclose};
+        if (!object) continue;
+        note("/" + found.path, object.get());
+        if (!found.dataset) continue;
+        const Hdf5 type{H5Dget_type(object.get()), H5Tclose};
+        description.datasets.emplace_back("/" + found.path, type_name(type.get()) + " " + extents_of(object.get()));
+    }
+    description.complete = attribute_text(file.get(), "complete") == "1";
+    return description;
+}
+
+StoredPotentials read_potentials(const Grid& grid, const Partition& rows, const Partition& columns,
+                                 const std::string& path) {
+    const Communicator& world = grid.world();
+    Facts facts;
+    agree(world, [&] {
+        if (world.is_root()) facts = find_facts({path, ""}, rows.items(), columns.items());
+    });
+    std::int64_t checksum_f = facts.checksum_f, checksum_g = facts.checksum_g;
+    world.broadcast(checksum_f);
+    world.broadcast(checksum_g);
+    StoredPotentials stored;
+    stored.epsilon = facts.epsilon;
+    stored.cost = facts.cost;
+    world.broadcast(stored.epsilon);
+    world.broadcast(stored.cost);
+    stored.f = read_vector(grid, Side::row, rows, {path, "potentials/f"}, static_cast<std::uint32_t>(checksum_f));
+    stored.g = read_vector(grid, Side::column, columns, {path, "potentials/g"}, static_cast<std::uint32_t>(checksum_g));
+    return stored;
+}
+
+}  // namespace convoy::io
