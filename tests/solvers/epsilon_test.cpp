@@ -10,6 +10,7 @@
 
 #include "../parallel/scatter.hpp"
 #include "convoy/error.hpp"
+#include "track.hpp"
 
 namespace convoy {
 namespace {
@@ -181,27 +182,16 @@ TEST(CostMoments, SpareTheDeviationWhenNotAsked) {
     }
 }
 
-// OTT's tutorial "tracking": 7 points onto 11.
-const Cloud track_x =
-    uniform_cloud({1.03749156, -0.195337996, -0.415350795, 0.577937901, -0.552326679, 0.927286923, 1.36277997,
-                   -2.08196449, 1.05709565, -0.950875223, -0.205108896, -0.480447114, 2.50247431, -0.971079946},
-                  2);
-const Cloud track_y = uniform_cloud(
-    {1.55608261,  0.333317116,  0.212137341, 0.0767825246, -0.311594367, -0.334093153, 0.426434949, -1.01350355,
-     0.922302097, 0.460663702,  1.07186699,  0.835127085,  -0.718596816, -0.403332353, -0.20204854, 0.669022605,
-     1.19120413,  -0.533014894, 1.56460762,  -0.570727348, 0.5439655,    -0.287074566},
-    2);
-
 TEST(EpsilonRule, GivesThePublishedEpsilonOfOttsTutorial) {
-    on_every_grid(Cost{}, track_x, track_y, [](const Coupling& coupling) {
+    on_every_grid(Cost{}, test::track_x, test::track_y, [](const Coupling& coupling) {
         // Published to 10 digits; the points to 9.
-        EXPECT_NEAR(EpsilonRule::parse("0.05std").resolve(coupling), 0.1269966210, 1e-9);
+        EXPECT_NEAR(EpsilonRule::parse("0.05std").resolve(coupling), test::track_epsilon, 1e-9);
     });
 }
 
 TEST(EpsilonRule, ScalesWhatItIsRelativeTo) {
-    const CostMoments expected = brute_force(Cost{}, track_x, track_y);
-    on_every_grid(Cost{}, track_x, track_y, [&](const Coupling& coupling) {
+    const CostMoments expected = brute_force(Cost{}, test::track_x, test::track_y);
+    on_every_grid(Cost{}, test::track_x, test::track_y, [&](const Coupling& coupling) {
         EXPECT_NEAR(EpsilonRule::parse("0.25mean").resolve(coupling), 0.25 * expected.mean, 1e-13);
         EXPECT_NEAR(EpsilonRule::parse("2std").resolve(coupling), 2 * expected.standard_deviation, 1e-13);
         EXPECT_EQ(EpsilonRule::parse("2.5").resolve(coupling), 2.5);
