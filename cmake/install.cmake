@@ -1,4 +1,4 @@
-# Install rules: the library, its public headers, the program, and the package that find_package(Convoy) reads.
+# Install rules: the library, its public headers, and the package that find_package(Convoy) reads.
 include(CMakePackageConfigHelpers)
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/Convoy)
 
@@ -7,13 +7,6 @@ install(TARGETS convoy EXPORT ConvoyTargets
 install(DIRECTORY include/convoy DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.hpp")
 install(EXPORT ConvoyTargets NAMESPACE Convoy:: DESTINATION ${package_dir})
 
-get_property(programs DIRECTORY src/app PROPERTY BUILDSYSTEM_TARGETS)
-foreach(program IN LISTS programs)
-  get_target_property(type ${program} TYPE)
-  if(type STREQUAL EXECUTABLE)
-    install(TARGETS ${program} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-  endif()
-endforeach()
 
 configure_package_config_file(cmake/ConvoyConfig.cmake.in ${PROJECT_BINARY_DIR}/ConvoyConfig.cmake
   INSTALL_DESTINATION ${package_dir})
