@@ -234,9 +234,7 @@ int solve(const Invocation& invocation) {
     // The result, and what it says.
     const Outcome outcome = outcome_of(state, options, coupling, epsilon, verdict, phases.seconds("solve"));
     warn_of_outcome(console, outcome, options);
-    result.root = {{"format", "convoy result"},
-                   {"format_version", std::int64_t{1}},
-                   {"program", "convoy"},
+    result.root = {{"program", "convoy"},
                    {"version", version()},
                    {"command", "solve"},
                    {"created", utc_now()},

@@ -1,0 +1,159 @@
+"""Usage: help, version, spelling, options that contradict each other, --config."""
+
+import subprocess
+import unittest
+
+from program import ProgramTest
+
+
+class Usage(ProgramTest):
+    def test_help_teaches(self):
+        whole = self.run_program("--help")
+        self.assertEqual(whole.code, 0)
+        for command in ("solve", "check", "info"):
+            self.assertIn(command, whole.out)
+            page = self.run_program(command, "--help")
+            self.assertEqual(page.code, 0)
+            self.assertIn("Usage: convoy " + command, page.out)
+            self.assertGreaterEqual(page.out.count("\n  convoy " + command), 2, "examples")
+            self.assertEqual(page.err, "")
+        self.assertIn("default 2000", self.run_program("solve", "-h").out)
+
+    def test_help_is_printed_once_under_mpirun(self):
+        page = self.run_program("solve", "--help", ranks=3)
+        self.assertEqual((page.code, page.out.count("Usage:")), (0, 1))
+
+    def test_version(self):
+        self.assertRegex(self.run_program("--version").out, r"^convoy \d+\.\d+\.\d+ \(.*\)\n$")
+        more = self.run_program("--version", "--verbose").out
+        for word in ("compiler", "MPI", "HDF5", "build", "commit"):
+            self.assertIn(word, more)
+
+    def test_nothing_at_all_shows_the_help(self):
+        ending = self.run_program()
+        self.assertEqual((ending.code, ending.out), (2, ""))
+        self.assertIn("Usage:", ending.err)
+
+    def test_unknown_command(self):
+        self.assert_refused(self.run_program("slove"), "unknown command 'slove'", "Did you mean 'solve'?")
+        self.assert_refused(self.run_program("xyzzy"), "unknown command 'xyzzy'", "--help")
+
+    def test_unknown_option(self):
+        self.save_clouds()
+        for given, meant in (("--tolerence", "--tolerance"), ("--espilon", "--epsilon"), ("--max", "--max-half-passes"),
+                             ("--threds=3", "--threads"), ("--sumary", "--summary")):
+            with self.subTest(given):
+                self.assert_refused(self.run_program("solve", "x.npy", "y.npy", "-o", "out.h5", given, "3"),
+                                    "unknown option", f"Did you mean '{meant}'?")
+        self.assert_refused(self.run_program("solve", "x.npy", "y.npy", "-o", "out.h5", "-x"), "unknown option '-x'")
+
+    def test_unknown_option_is_said_once_by_all_ranks(self):
+        self.save_clouds()
+        self.assert_refused(self.run_program("solve", "x.npy", "y.npy", "--tolerence", "1", ranks=3), "--tolerance")
+
+    def test_missing_and_superfluous_arguments(self):
+        self.save_clouds()
+        for words, told in ((["solve"], "no SOURCE is given"),
+                            (["solve", "x.npy"], "no TARGET is given"),
+                            (["solve", "x.npy", "y.npy"], "add -o FILE"),
+                            (["solve", "x.npy", "y.npy", "z.npy", "-o", "out.h5"], "unexpected argument 'z.npy'"),
+                            (["solve", "x.npy", "y.npy", "-o"], "--output needs a value"),
+                            (["solve", "x.npy", "y.npy", "--cost", "--quiet"], "--cost needs a value"),
+                            (["solve", "x.npy", "y.npy", "--seed", "1", "--seed", "2"], "--seed is given twice"),
+                            (["solve", "x.npy", "y.npy", "--overwrite=yes"], "takes no value"),
+                            (["check"], "no SOURCE is given"),
+                            (["info"], "no FILE is given")):
+            with self.subTest(words):
+                self.assert_refused(self.run_program(*words), told)
+
+    def test_values_that_make_no_sense(self):
+        self.save_clouds()
+        for words in (["--epsilon", "0"], ["--epsilon", "-1"], ["--epsilon", "nan"], ["--epsilon", "0.05sdt"],
+                      ["--epsilon", "inf"], ["--cost", "sqeuclid"], ["--cost", "pnorm:1"], ["--tolerance", "0"],
+                      ["--tolerance", "2"], ["--tolerance", "1e-3x"], ["--max-half-passes", "0"],
+                      ["--max-half-passes", "1.5"], ["--precision", "half"], ["--device", "gpu"], ["--grid", "2by2"],
+                      ["--threads", "0"], ["--threads", "-2"], ["--memory", "16X"], ["--memory", "-1G"],
+                      ["--time-limit", "soon"], ["--time-limit", "0"], ["--seed", "-1"], ["--annealing", "maybe"],
+                      ["--acceleration", "fast"], ["--source-scale", "0"], ["--target-scale", "1/0"],
+                      ["--cache", "maybe"]):
+            with self.subTest(words):
+                self.assert_refused(self.run_program("solve", "x.npy", "y.npy", "-o", "out.h5", *words))
+
+    def test_what_is_not_there_says_so(self):
+        self.save_clouds()
+        solve = ["solve", "x.npy", "y.npy", "-o", "out.h5"]
+        self.assert_refused(self.run_program(*solve, "--device", "cuda"), "built without CUDA")
+        self.assert_refused(self.run_program(*solve, "--cache", "on"), "not available")
+
+    def test_options_without_effect_are_refused(self):
+        self.save_clouds()
+        solve = ["solve", "x.npy", "y.npy", "-o", "out.h5"]
+        for words in (["--grid", "2x2"], ["--device", "reference", "--precision", "single"],
+                      ["--device", "reference", "--threads", "2"], ["--quiet", "--verbose"],
+                      ["--init", "old.h5", "--annealing", "on"]):
+            with self.subTest(words):
+                self.assert_refused(self.run_program(*solve, *words))
+        self.assert_refused(self.run_program("check", "x.npy", "--epsilon", "1"), "no effect without a TARGET")
+
+    def test_files_of_one_run_are_different_and_no_inputs(self):
+        self.save_clouds()
+        solve = ["solve", "x.npy", "y.npy", "-o", "out.h5"]
+        self.assert_refused(self.run_program(*solve, "--summary", "out.h5"), "same file")
+        before = (self.folder / "x.npy").read_bytes()
+        self.assert_refused(self.run_program("solve", "x.npy", "y.npy", "-o", "x.npy", "--overwrite"), "is an input")
+        self.assertEqual((self.folder / "x.npy").read_bytes(), before)
+
+
+class Config(ProgramTest):
+    def write(self, text):
+        (self.folder / "run.toml").write_text(text)
+
+    def test_options_come_from_the_file(self):
+        self.save_clouds()
+        self.write('max-half-passes = 1\nannealing = "off"\noutput = "out.h5"\n[check]\nthreads = 1\n')
+        ending = self.run_program("solve", "x.npy", "y.npy", "--config", "run.toml")
+        self.assert_solved(ending, code=3)
+
+    def test_the_command_line_wins(self):
+        self.save_clouds()
+        self.write('[solve]\nmax-half-passes = 1\noutput = "other.h5"\noverwrite = true\n')
+        ending = self.run_program("solve", "x.npy", "y.npy", "--config", "run.toml", "--max-half-passes", "500", "-o",
+                                  "out.h5")
+        self.assert_solved(ending)
+        self.assertFalse((self.folder / "other.h5").exists())
+
+    def test_mistakes_in_it_are_told(self):
+        self.save_clouds()
+        solve = ["solve", "x.npy", "y.npy", "-o", "out.h5", "--config"]
+        self.write("tolerence = 1\n")
+        self.assert_refused(self.run_program(*solve, "run.toml"), "run.toml", "Did you mean '--tolerance'?")
+        self.write("tolerance = [1, 2]\n")
+        self.assert_refused(self.run_program(*solve, "run.toml"), "takes one value")
+        self.assert_refused(self.run_program(*solve, "nowhere.toml", ranks=3), "nowhere.toml")
+
+
+class Streams(ProgramTest):
+    def test_closed_stdin(self):
+        self.save_clouds()
+        ending = self.run_program("solve", "x.npy", "y.npy", "-o", "out.h5", stdin=None, preexec_fn=lambda: __import__("os").close(0))
+        self.assert_solved(ending)
+
+    def test_all_streams_closed(self):
+        self.save_clouds()
+        from program import command
+        arguments = command(["solve", "x.npy", "y.npy", "-o", "out.h5"])
+        code = subprocess.run(["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *arguments], cwd=self.folder,
+                              timeout=60).returncode
+        self.assertEqual(code, 0)
+        self.assertEqual(self.run_program("info", "out.h5").code, 0)
+
+    def test_a_reader_that_leaves(self):
+        self.save_clouds()
+        from program import command
+        arguments = command(["solve", "x.npy", "y.npy", "-o", "out.h5"])
+        subprocess.run(["sh", "-c", '"$@" 2>&1 | true', "sh", *arguments], cwd=self.folder, timeout=60)
+        self.assertEqual(self.run_program("info", "out.h5").code, 0)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
