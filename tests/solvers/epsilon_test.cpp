@@ -101,6 +101,24 @@ TEST(CostMoments, TakeMorePointsThanABlockAndMoreColumnsThanAPanel) {
     expect_moments(Cost{CostKind::dot}, random_cloud(11, 300, 130, 0.1, 1), random_cloud(12, 280, 130, 0, 2));
 }
 
+TEST(CostMoments, ComeThroughAHugeDimension) {
+    // Covariances of 1100 columns are held in two goes; 40 copies of 30 points have the moments of the 30.
+    const auto copies = [](const Cloud& cloud) {
+        std::vector<double> points;
+        for (int k = 0; k < 40; ++k) points.insert(points.end(), cloud.points.begin(), cloud.points.end());
+        return uniform_cloud(std::move(points), cloud.dimension);
+    };
+    const Cloud x = random_cloud(31, 30, 1100, 0, 1), y = random_cloud(32, 30, 1100, 0.2, 1);
+    const CostMoments expected = brute_force(Cost{}, x, y);
+
+    on_every_grid(Cost{}, copies(x), copies(y), [&](const Coupling& coupling) {
+        const CostMoments moments = cost_moments(coupling);
+
+        EXPECT_NEAR(moments.mean, expected.mean, 1e-12 * expected.mean);
+        EXPECT_NEAR(moments.standard_deviation, expected.standard_deviation, 1e-12 * expected.mean);
+    });
+}
+
 TEST(CostMoments, OfSinglePointsAreRight) {
     for (const Cost& cost : all_costs) {
         expect_moments(cost, random_cloud(13, 1, 3, 0, 1), random_cloud(14, 12, 3, 1, 1));
