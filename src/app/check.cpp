@@ -65,7 +65,7 @@ void describe_pair(Report& report, Coupling& coupling, const ProblemOptions& pro
                                        plan.precision == Precision::fp64 ? "double" : "single"));
     if (coupling.rounding_of_cost() > 0.05 * epsilon)
         report.remark("rounding is above 0.05 epsilon: use --precision double");
-    report.row("memory", fmt::format("about {} on each of {}", bytes_text(plan.memory_per_rank),
+    report.row("memory", fmt::format("about {} on each of {}", bytes_text(plan.memory),
                                      plural(coupling.grid().world().size(), "rank", "ranks")));
     report.text += "\n";
 }

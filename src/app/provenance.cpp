@@ -51,8 +51,7 @@ std::string utc_now() {
 
 io::Attributes whereabouts(const Communicator& world, const std::string& command_line) {
     const char* job = std::getenv("SLURM_JOB_ID");
-    return {{"ranks", std::int64_t{world.size()}},
-            {"nodes", count_nodes(world)},
+    return {{"nodes", count_nodes(world)},
             {"host", host_name()},
             {"job", std::string{job != nullptr ? job : ""}},
             {"command", command_line}};
