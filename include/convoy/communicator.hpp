@@ -45,8 +45,13 @@ class Communicator {
     void broadcast(std::int64_t& value, int root = 0) const { broadcast(std::span{&value, 1}, root); }
     void broadcast(int& value, int root = 0) const { broadcast(std::span{&value, 1}, root); }
 
-    /// The numbers of all ranks, summed in rank order on rank 0 and broadcast: one value, the same bits on every rank.
-    double ordered_sum(double mine) const;
+    /// The numbers of all ranks, summed in rank order on rank 0 and broadcast: in place, the same bits on every rank.
+    /// For a few scalars that steer.
+    void ordered_sum(std::span<double> values) const;
+    double ordered_sum(double mine) const {
+        ordered_sum(std::span{&mine, 1});
+        return mine;
+    }
 
     /// Elements of one MPI call. Only tests change it.
     static std::int64_t piece_elements;

@@ -3,7 +3,6 @@
 /// The coupling of two distributed clouds: the three verbs over all ranks of a grid. Solvers see only this.
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -72,6 +71,8 @@ class Coupling {
 
     /// sum_i w_i u_i v_i over the whole of one side, w the weights. fp64, ranks in order, same bits on all ranks.
     double dot(Side side, std::span<const double> u, std::span<const double> v) const;
+    /// dot(side, u, v) for each of several v, with one exchange.
+    std::vector<double> dots(Side side, std::span<const double> u, const std::vector<std::vector<double>>& vs) const;
     /// sum_i w_i u_i likewise; points without mass take no part, whatever u is there.
     double mean(Side side, std::span<const double> u) const;
     /// sum_i w_i |exp(log_s_i) - 1|: the L1 marginal error of the side that is not exact.
@@ -97,7 +98,6 @@ class Coupling {
     void sum_over_sharers(Side stays, std::span<double> values);
     void max_over_sharers(Side stays, std::span<double> values);
     void count_pairs(Side stays, std::int64_t rows);
-    double weighted_sum(Side side, const std::function<double(std::size_t)>& term) const;
     std::vector<double> safe_sums(Side stays, LocalRun range, const Potentials& potentials, double epsilon);
 
     Grid grid_;

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "convoy/anderson.hpp"
 #include "convoy/coupling.hpp"
 
 namespace convoy {
@@ -30,7 +31,7 @@ struct HalfPass {
     std::int64_t number = 0;
     double epsilon = 0;
     double marginal_error = 0;  ///< of the potentials before this half-pass; nan where it means nothing
-    double seconds = 0;         ///< since the solver began
+    double seconds = 0;         ///< of solving, up to its end
 };
 
 /// Everything the solver needs to go on: plain values. A copy of it, taken between two steps and put back, gives the
@@ -47,14 +48,14 @@ struct SinkhornState {
     std::string reason;     ///< in words, when no longer running
     bool safe_next = true;  ///< the next half-pass takes the safe form
 
-    // Anderson acceleration of f: the last residuals and images, newest last (see anderson.hpp).
-    std::vector<std::vector<double>> residuals, images;
-    std::vector<double> gram;  ///< <r_i, r_j>, square, in the order of `residuals`
-    std::int64_t restarts = 0;
+    AndersonMemory memory;  ///< of f at the target epsilon
+    bool plain = false;     ///< acceleration was given up: it no longer lowered the error
     double last_error = 0;  ///< of the previous accelerated iterate; 0: none
+    std::int64_t restarts = 0;
     // Floor detector.
     double best_error = 0;        ///< smallest error at the target epsilon; 0: none yet
     std::int64_t since_best = 0;  ///< iterations since it last fell by a tenth
+    double seconds = 0;           ///< spent in steps; the only member that steers nothing and need not repeat
     std::vector<HalfPass> history;
 };
 
@@ -77,8 +78,11 @@ class Sinkhorn {
     SinkhornOptions options;
 
  private:
-    bool half_pass(Side stays, SinkhornState& state, std::vector<double>& log_sum, double& error) const;
+    struct Found;
+    Found half_pass(Side stays, SinkhornState& state, bool error_means_something) const;
     void judge(SinkhornState& state, double error) const;
+    void update_source(SinkhornState& state, const std::vector<double>& log_sum, double error) const;
+    void next_level(SinkhornState& state) const;
     Coupling* coupling_;
     double range_bound_ = 0;
 };

@@ -63,6 +63,8 @@ class Block {
 
 std::unique_ptr<Block> make_reference_block(const BlockProblem& problem);
 std::unique_ptr<Block> make_cpu_block(const BlockProblem& problem);
+// What the CPU backend runs on here: "AVX3", "AVX2", "NEON", ...
+const char* cpu_instruction_set();
 
 // The score of one draw's candidate: a standard Gumbel number that depends on nothing but these four, so that samples
 // are the same on every grid, tile and device.

@@ -132,10 +132,16 @@ std::vector<double> Communicator::gather_all(std::span<const double> mine) const
     return all;
 }
 
-double Communicator::ordered_sum(double mine) const {
-    if (size() == 1) return mine;
-    const std::vector<double> all = gather_all(std::span<const double>{&mine, 1});
-    return std::accumulate(all.begin(), all.end(), 0.0);
+void Communicator::ordered_sum(std::span<double> values) const {
+    if (size() == 1) return;
+    const int n = count_of(std::ssize(values));
+    std::vector<double> all(is_root() ? values.size() * static_cast<std::size_t>(size()) : 0);
+    MPI_Gather(values.data(), n, MPI_DOUBLE, all.data(), n, MPI_DOUBLE, 0, impl_->comm);
+    if (is_root()) {
+        std::copy_n(all.begin(), values.size(), values.begin());
+        for (std::size_t k = values.size(); k < all.size(); ++k) values[k % values.size()] += all[k];
+    }
+    broadcast(values);
 }
 
 namespace {

@@ -258,26 +258,39 @@ Picks Coupling::pick(Side stays, const Potentials& potentials, double epsilon, c
     return mine;
 }
 
-double Coupling::weighted_sum(Side side, const std::function<double(std::size_t)>& term) const {
-    const std::vector<double>& weights = local(side).weights;
+namespace {
+
+// sum_i w_i term(i) over this rank's part. Points without mass take no part: 0 times infinity would be nan.
+template <class Term>
+double weighted_sum(const std::vector<double>& weights, const Term& term) {
     double sum = 0;
     for (std::size_t i = 0; i < weights.size(); ++i) {
-        // Points without mass take no part, whatever their term is: 0 times infinity would be nan.
         if (weights[i] > 0) sum += weights[i] * term(i);
     }
-    return grid_.holders(side).ordered_sum(sum);
+    return sum;
 }
 
+}  // namespace
+
 double Coupling::dot(Side side, std::span<const double> u, std::span<const double> v) const {
-    return weighted_sum(side, [&](std::size_t i) { return u[i] * v[i]; });
+    return grid_.holders(side).ordered_sum(weighted_sum(local(side).weights, [&](auto i) { return u[i] * v[i]; }));
+}
+
+std::vector<double> Coupling::dots(Side side, std::span<const double> u,
+                                   const std::vector<std::vector<double>>& vs) const {
+    std::vector<double> sums;
+    for (const auto& v : vs) sums.push_back(weighted_sum(local(side).weights, [&](auto i) { return u[i] * v[i]; }));
+    grid_.holders(side).ordered_sum(sums);
+    return sums;
 }
 
 double Coupling::mean(Side side, std::span<const double> u) const {
-    return weighted_sum(side, [&](std::size_t i) { return u[i]; });
+    return grid_.holders(side).ordered_sum(weighted_sum(local(side).weights, [&](auto i) { return u[i]; }));
 }
 
 double Coupling::marginal_error(Side side, std::span<const double> log_sum) const {
-    return weighted_sum(side, [&](std::size_t i) { return std::abs(std::expm1(log_sum[i])); });
+    const auto term = [&](auto i) { return std::abs(std::expm1(log_sum[i])); };
+    return grid_.holders(side).ordered_sum(weighted_sum(local(side).weights, term));
 }
 
 void Coupling::move_source(std::vector<double> points) {

@@ -477,6 +477,10 @@ class CpuBlock final : public Block {
 
 }  // namespace
 
+const char* cpu_instruction_set() {
+    return cpu::tile_kernels<float>().instruction_set;
+}
+
 std::unique_ptr<Block> make_cpu_block(const BlockProblem& problem) {
     if (problem.precision == Precision::single) return std::make_unique<CpuBlock<float>>(problem);
     return std::make_unique<CpuBlock<double>>(problem);

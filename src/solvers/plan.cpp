@@ -1,0 +1,170 @@
+#include "solvers/plan.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+
+#include "convoy/error.hpp"
+#include "convoy/partition.hpp"
+#include "kernels/block.hpp"
+#include "parallel/node.hpp"
+
+namespace convoy {
+
+namespace {
+
+// A cluster's ordinary network: what one message costs, and what a byte costs. They only rank grids against each other.
+constexpr double latency = 5e-6;
+constexpr double seconds_per_byte = 1.0 / 5e9;
+// Share of a node's memory that is ours by default: the rest is the file cache's, MPI's and the system's.
+constexpr double default_share = 0.85;
+
+constexpr double vectors_of_a_side = 8;      // f, log sums, sums, weights, log weights, own terms, g and w rounded
+constexpr double anderson_vectors = 2 * 11;  // residuals and images of the source side
+
+double largest_part(std::int64_t items, int parts) {
+    return static_cast<double>(Partition::even(items, parts).largest());
+}
+
+double bytes_of_precision(const PlanRequest& request) {
+    return request.precision.value_or(Precision::single) == Precision::single ? 4 : 8;
+}
+
+// Ring allreduce: each of k ranks sends 2 (k - 1)/k of the vector, in 2 log2 k rounds at best.
+void add_allreduce(GridChoice& choice, double numbers, int ranks) {
+    if (ranks == 1) return;
+    const double bytes = 8 * numbers * 2 * (ranks - 1) / ranks;
+    choice.communication_bytes += bytes;
+    choice.communication_seconds += 2 * std::ceil(std::log2(ranks)) * latency + bytes * seconds_per_byte;
+}
+
+std::string in_bytes(double bytes) {
+    const char* const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+    int unit = 0;
+    while (bytes >= 1024 && unit < 4) bytes /= 1024, ++unit;
+    return fmt::format("{:.{}f} {}", bytes, bytes < 10 && unit > 0 ? 1 : 0, units[unit]);
+}
+
+int ranks_that_fit(const PlanRequest& request, int ranks, double limit, int threads) {
+    for (int more = ranks + 1; more <= 1 << 20; more = more < 64 ? more + 1 : more * 2) {
+        if (grid_choices(request, more, limit, threads).front().fits) return more;
+    }
+    return 0;
+}
+
+int threads_from_environment() {
+    const char* text = std::getenv("OMP_NUM_THREADS");
+    return text == nullptr ? 0 : std::max(std::atoi(text), 0);
+}
+
+const char* instruction_set_of(const PlanRequest& request) {
+    return request.backend == Backend::reference ? "none" : cpu_instruction_set();
+}
+
+}  // namespace
+
+double memory_of_rank(const PlanRequest& request, GridShape shape, int threads) {
+    const double n = largest_part(request.rows, shape.rows), m = largest_part(request.columns, shape.columns);
+    const double d = static_cast<double>(request.dimension);
+    const double point = d * (8 + (request.backend == Backend::cpu ? bytes_of_precision(request) : 0));
+    const double fixed = 48e6 + threads * (2e6 + d * 1024);  // program, libraries, tiles
+    // While a part is read, its stripes are held beside it once.
+    const double reading = 8 * d * std::max(n / shape.columns, m / shape.rows);
+    return (n + m) * (point + 8 * vectors_of_a_side) + n * 8 * anderson_vectors + reading + fixed;
+}
+
+std::vector<GridChoice> grid_choices(const PlanRequest& request, int ranks, double memory_limit, int threads) {
+    std::vector<GridChoice> choices;
+    for (int rows = 1; rows <= ranks; ++rows) {
+        if (ranks % rows != 0) continue;
+        GridChoice choice;
+        choice.shape = {rows, ranks / rows};
+        choice.memory = memory_of_rank(request, choice.shape, threads);
+        choice.fits = choice.memory <= memory_limit;
+        add_allreduce(choice, largest_part(request.rows, choice.shape.rows), choice.shape.columns);
+        add_allreduce(choice, largest_part(request.columns, choice.shape.columns), choice.shape.rows);
+        choices.push_back(choice);
+    }
+    const auto stretch = [&](const GridChoice& c) {
+        const double n = largest_part(request.rows, c.shape.rows), m = largest_part(request.columns, c.shape.columns);
+        return std::max(n, m) / std::max(std::min(n, m), 1.0);
+    };
+    std::stable_sort(choices.begin(), choices.end(), [&](const GridChoice& a, const GridChoice& b) {
+        if (a.fits != b.fits) return a.fits;
+        if (!a.fits && a.memory != b.memory) return a.memory < b.memory;
+        if (a.communication_seconds != b.communication_seconds)
+            return a.communication_seconds < b.communication_seconds;
+        return stretch(a) < stretch(b);
+    });
+    return choices;
+}
+
+Plan resolve_plan(const Communicator& world, const PlanRequest& request) {
+    const NodeShare node = share_of_node(world);
+    Plan plan;
+    agree(world, [&] {
+        plan.precision =
+            request.backend == Backend::reference ? Precision::fp64 : request.precision.value_or(Precision::single);
+        plan.backend = request.backend;
+        plan.instruction_set = instruction_set_of(request);
+        const int given = request.threads.value_or(threads_from_environment());
+        plan.threads = request.backend == Backend::reference ? 1 : given > 0 ? given : node.cores;
+        plan.memory_limit = request.memory.value_or(default_share * node.memory);
+        plan.candidates = grid_choices(request, world.size(), plan.memory_limit, plan.threads);
+        GridChoice chosen = plan.candidates.front();
+        if (request.grid) {
+            const auto same = std::find_if(plan.candidates.begin(), plan.candidates.end(),
+                                           [&](const GridChoice& c) { return c.shape == *request.grid; });
+            CONVOY_VALIDATE(
+                same != plan.candidates.end(),
+                fmt::format("--grid {} does not match the run ({} {} running); rows times columns must be "
+                            "the number of ranks",
+                            request.grid->name(), world.size(), world.size() == 1 ? "rank is" : "ranks are"));
+            chosen = *same;
+        }
+        if (!chosen.fits) {
+            const int enough = ranks_that_fit(request, world.size(), plan.memory_limit, plan.threads);
+            const std::string remedy = request.grid && plan.candidates.front().fits
+                                           ? fmt::format("--grid {} fits", plan.candidates.front().shape.name())
+                                       : enough > 0 ? fmt::format("with this much a rank, {} ranks are enough", enough)
+                                                    : "give each rank more memory";
+            throw InputError{fmt::format("the problem needs {} on each of {} (allowed are {}); {}, or raise --memory",
+                                         in_bytes(chosen.memory),
+                                         world.size() == 1 ? "1 rank" : fmt::format("{} ranks", world.size()),
+                                         in_bytes(plan.memory_limit), remedy)};
+        }
+        plan.grid = chosen.shape;
+        plan.memory = chosen.memory;
+        plan.communication_bytes = chosen.communication_bytes;
+    });
+    // Counts are the same everywhere, but environments need not be: rank 0's plan is everybody's.
+    world.broadcast(plan.threads);
+    world.broadcast(plan.grid.rows);
+    world.broadcast(plan.grid.columns);
+    world.broadcast(plan.memory_limit);
+    world.broadcast(plan.instruction_set);
+
+    plan.explain = fmt::format(
+        "plan: grid {} ({} of {} ranks{}), {} thread{} a rank, {} precision, {}; about {} a rank (limit {}), {} sent "
+        "by "
+        "a rank in each iteration",
+        plan.grid.name(), request.grid ? "as asked" : "least communication", world.size(),
+        plan.candidates.size() > 1 ? fmt::format(", {} shapes compared", plan.candidates.size()) : "", plan.threads,
+        plan.threads == 1 ? "" : "s", plan.precision == Precision::single ? "single" : "double",
+        plan.backend == Backend::reference ? "reference backend" : "cpu backend with " + plan.instruction_set,
+        in_bytes(plan.memory), in_bytes(plan.memory_limit), in_bytes(plan.communication_bytes));
+    plan.attributes = {{"grid", plan.grid.name()},
+                       {"ranks", std::int64_t{world.size()}},
+                       {"threads_per_rank", std::int64_t{plan.threads}},
+                       {"precision", std::string{plan.precision == Precision::single ? "single" : "double"}},
+                       {"backend", std::string{plan.backend == Backend::reference ? "reference" : "cpu"}},
+                       {"instruction_set", plan.instruction_set},
+                       {"cache", std::string{"off"}},
+                       {"memory_per_rank_estimate", plan.memory},
+                       {"memory_per_rank_limit", plan.memory_limit}};
+    return plan;
+}
+
+}  // namespace convoy

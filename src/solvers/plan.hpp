@@ -1,0 +1,65 @@
+#pragma once
+// The plan of a run: everything that is decided before the work begins, from counts and not from clocks, on rank 0, and
+// told to all. A rerun of the same plan gives the same bits.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "convoy/communicator.hpp"
+#include "convoy/cost.hpp"
+#include "convoy/coupling.hpp"
+#include "convoy/grid.hpp"
+#include "convoy/verbs.hpp"
+
+namespace convoy {
+
+struct PlanRequest {
+    std::int64_t rows = 0, columns = 0, dimension = 0;
+    Cost cost;
+    std::optional<Precision> precision;
+    Backend backend = Backend::cpu;
+    std::optional<GridShape> grid;
+    std::optional<double> memory;  // bytes a rank may use; nothing: its share of what this node has
+    std::optional<int> threads;    // of a rank; nothing: OMP_NUM_THREADS, else the node's cores shared by its ranks
+};
+
+// What one grid shape would cost: the largest rank's memory, and a model of the communication of one iteration (two
+// allreduces: latency times rounds, and bytes over bandwidth).
+struct GridChoice {
+    GridShape shape;
+    double memory = 0;                 // bytes of the largest rank
+    double communication_bytes = 0;    // sent by a rank in one iteration
+    double communication_seconds = 0;  // by the model
+    bool fits = true;
+};
+
+struct Plan {
+    GridShape grid;
+    Precision precision = Precision::single;
+    Backend backend = Backend::cpu;
+    int threads = 1;
+    std::string instruction_set;
+    double memory = 0, memory_limit = 0;  // bytes a rank: needed (estimate), allowed
+    double communication_bytes = 0;
+    std::vector<GridChoice> candidates;  // best first
+    std::string explain;                 // a line or two for the log
+    std::vector<std::pair<std::string, std::variant<std::string, double, std::int64_t>>> attributes;  // for /run
+};
+
+// All shapes for this many ranks, best first: those that fit before those that do not, then less communication, then
+// blocks nearer to a square. Pure arithmetic.
+std::vector<GridChoice> grid_choices(const PlanRequest& request, int ranks, double memory_limit, int threads);
+
+// Bytes that the largest rank of this grid holds while solving: points as given and as rounded, vectors, the
+// accelerator's memory, tiles. Pure arithmetic.
+double memory_of_rank(const PlanRequest& request, GridShape shape, int threads);
+
+// \throws InputError where a given grid does not match the ranks, or nothing fits the memory (naming the ranks that
+// would do). Collective.
+Plan resolve_plan(const Communicator& world, const PlanRequest& request);
+
+}  // namespace convoy

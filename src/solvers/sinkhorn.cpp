@@ -1,0 +1,204 @@
+// Sinkhorn's algorithm in the log domain (Cuturi 2013; Peyre and Cuturi 2019, section 4.4):
+//
+//     g_j <- g_j - eps log sum_i a_i exp((f_i + g_j - C_ij)/eps)       a half-pass that keeps columns: they are exact
+//     f_i <- f_i - eps log sum_j b_j exp((f_i + g_j - C_ij)/eps)       a half-pass that keeps rows
+//
+// The sum that an update needs is also the marginal of the plan before it, so every half-pass gives the error for free.
+
+#include "convoy/sinkhorn.hpp"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <cmath>
+#include <limits>
+
+#include "convoy/error.hpp"
+
+namespace convoy {
+
+namespace {
+
+constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+// An accelerated run whose error has not fallen by a tenth in so many iterations goes on plainly; near the floor of the
+// precision it ends.
+constexpr std::int64_t patience = 25;
+// The floor: errors in the logits of this many times their rounding, in L1, plus that of the sums themselves.
+constexpr double floor_factor = 4;
+constexpr double floor_of_sums_single = 2e-6, floor_of_sums_double = 1e-14;
+
+void take_off(std::vector<double>& potential, double epsilon, const std::vector<double>& log_sum) {
+    for (std::size_t i = 0; i < potential.size(); ++i) potential[i] -= epsilon * log_sum[i];
+}
+
+}  // namespace
+
+std::string name_of(Status status) {
+    switch (status) {
+        case Status::running:
+            return "running";
+        case Status::converged:
+            return "converged";
+        case Status::not_converged:
+            return "not_converged";
+        case Status::stopped:
+            return "stopped";
+        case Status::failed:
+            break;
+    }
+    return "failed";
+}
+
+std::string name_of(Acceleration acceleration) {
+    return acceleration == Acceleration::plain ? "plain" : "anderson";
+}
+
+struct Sinkhorn::Found {
+    std::vector<double> log_sum;
+    double error = nan;  // of the potentials before the half-pass
+};
+
+Sinkhorn::Sinkhorn(Coupling& coupling, SinkhornOptions opts)
+    : options{opts}, coupling_{&coupling}, range_bound_{coupling.cost_range_bound()} {
+    CONVOY_EXPECT(opts.epsilon > 0);
+}
+
+SinkhornState Sinkhorn::start() const {
+    SinkhornState state;
+    state.f.assign(static_cast<std::size_t>(coupling_->local(Side::row).rows), 0.0);
+    state.g.assign(static_cast<std::size_t>(coupling_->local(Side::column).rows), 0.0);
+    state.annealing = options.annealing && range_bound_ > options.epsilon;
+    state.epsilon = state.annealing ? range_bound_ : options.epsilon;
+    return state;
+}
+
+SinkhornState Sinkhorn::start(std::vector<double> f, std::vector<double> g) const {
+    CONVOY_EXPECT(std::ssize(f) == coupling_->local(Side::row).rows);
+    CONVOY_EXPECT(std::ssize(g) == coupling_->local(Side::column).rows);
+    SinkhornState state;
+    state.f = std::move(f);
+    state.g = std::move(g);
+    state.epsilon = options.epsilon;
+    return state;
+}
+
+void Sinkhorn::step(SinkhornState& state) const {
+    CONVOY_EXPECT(state.status == Status::running);
+    ++state.iterations;
+
+    const Found columns = half_pass(Side::column, state, state.source_exact);
+    if (state.status != Status::running) return;  // (f, g) is what was measured, or all that there is
+    take_off(state.g, state.epsilon, columns.log_sum);
+
+    const Found rows = half_pass(Side::row, state, true);
+    if (state.status == Status::converged) {
+        // Points without mass have no say in the error, but a potential of their own: its exact value.
+        const std::vector<double>& weights = coupling_->local(Side::row).weights;
+        for (std::size_t i = 0; i < weights.size(); ++i) {
+            if (weights[i] == 0) state.f[i] -= state.epsilon * rows.log_sum[i];
+        }
+    }
+    if (state.status != Status::running) return;
+    update_source(state, rows.log_sum, rows.error);
+    if (state.annealing) next_level(state);
+}
+
+// One reduction: records it, and ends the run where there is a reason to.
+Sinkhorn::Found Sinkhorn::half_pass(Side stays, SinkhornState& state, bool error_means_something) const {
+    const auto begin = std::chrono::steady_clock::now();
+    Found found;
+    found.log_sum =
+        coupling_->reduce(stays, {state.f, state.g}, state.epsilon, state.safe_next ? Safety::safe : Safety::shifted);
+    state.safe_next = false;
+    ++state.half_passes;
+    const double measured = coupling_->marginal_error(stays, found.log_sum);
+    if (error_means_something) found.error = measured;
+    state.seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    state.history.push_back({state.half_passes, state.epsilon, found.error, state.seconds});
+    if (!std::isfinite(measured)) {
+        state.status = Status::failed;
+        state.reason = fmt::format(
+            "the marginal error is not a number at half-pass {} (epsilon {:.3g}); epsilon may be too "
+            "small for this precision: try --precision double or a larger --epsilon",
+            state.half_passes, state.epsilon);
+        return found;
+    }
+    if (!state.annealing && error_means_something) {
+        state.marginal_error = measured;
+        judge(state, measured);
+    }
+    double stop = observer && observer(state) ? 1 : 0;
+    coupling_->grid().world().max(std::span{&stop, 1});
+    if (state.status != Status::running) return found;
+    if (stop > 0) {
+        state.status = Status::stopped;
+        state.reason = fmt::format("stopped after {} half-passes", state.half_passes);
+    } else if (state.half_passes >= options.max_half_passes) {
+        state.status = Status::not_converged;
+        state.reason = fmt::format("the limit of {} half-passes is reached", options.max_half_passes);
+    }
+    return found;
+}
+
+// Converged, or at the floor of the precision?
+void Sinkhorn::judge(SinkhornState& state, double error) const {
+    if (error <= options.tolerance) {
+        state.status = Status::converged;
+        state.reason = fmt::format("marginal error {:.2e} is within {:.2e}", error, options.tolerance);
+        return;
+    }
+    if (state.best_error == 0 || error < 0.9 * state.best_error) {
+        state.best_error = error;
+        state.since_best = 0;
+        return;
+    }
+    ++state.since_best;
+    const double sums = coupling_->precision() == Precision::single ? floor_of_sums_single : floor_of_sums_double;
+    const double floor = floor_factor * (coupling_->rounding_of_cost() / state.epsilon + sums);
+    if (state.since_best >= patience && state.best_error <= floor) {
+        state.status = Status::not_converged;
+        state.reason =
+            fmt::format("the error does not fall below {:.1e}: this is the floor of {} precision at this epsilon",
+                        state.best_error, coupling_->precision() == Precision::single ? "single" : "double");
+    }
+}
+
+// f from the row sums: exact, or accelerated at the target epsilon.
+void Sinkhorn::update_source(SinkhornState& state, const std::vector<double>& log_sum, double error) const {
+    if (!state.annealing && state.since_best >= patience && !state.plain) {
+        state.plain = true;
+        state.memory.clear();
+    }
+    if (state.annealing || state.plain || options.acceleration == Acceleration::plain) {
+        take_off(state.f, state.epsilon, log_sum);
+        state.source_exact = true;
+        return;
+    }
+    // An error that doubled: the model behind the last step was wrong. Forget it; this step becomes a plain one.
+    if (state.last_error > 0 && error > 2 * state.last_error) {
+        state.memory.clear();
+        ++state.restarts;
+    }
+    state.last_error = error;
+    std::vector<double> residual(log_sum.size()), image = state.f;
+    for (std::size_t i = 0; i < residual.size(); ++i) residual[i] = -state.epsilon * log_sum[i];
+    take_off(image, state.epsilon, log_sum);
+    const auto capacity = static_cast<std::size_t>(options.anderson_memory);
+    state.f = anderson_step(*coupling_, Side::row, state.memory, capacity, std::move(residual), std::move(image));
+    state.source_exact = state.memory.images.size() <= 1;
+}
+
+// Halving epsilon keeps all sums in range: exponents at most double, and by Jensen's inequality no sum falls below 1.
+void Sinkhorn::next_level(SinkhornState& state) const {
+    state.epsilon = std::max(state.epsilon / 2, options.epsilon);
+    state.annealing = state.epsilon > options.epsilon;
+    state.source_exact = false;
+}
+
+void fix_gauge(const Coupling& coupling, std::vector<double>& f, std::vector<double>& g) {
+    const double shift = (coupling.mean(Side::column, g) - coupling.mean(Side::row, f)) / 2;
+    for (double& f_i : f) f_i += shift;
+    for (double& g_j : g) g_j -= shift;
+}
+
+}  // namespace convoy
