@@ -1,5 +1,8 @@
 #include "io/hdf5_handles.hpp"
 
+#include <algorithm>
+#include <string_view>
+
 namespace convoy::io {
 
 void prepare_hdf5() {
@@ -17,6 +20,13 @@ std::string hdf5_error(const std::string& otherwise) {
         return 0;
     };
     H5Ewalk2(H5E_DEFAULT, H5E_WALK_DOWNWARD, note, &text);  // from the call to its cause: the last one stays
+    // Where the system refused, a long report ends with its words.
+    constexpr std::string_view before = "error message = '";
+    if (const auto at = text.find(before); at != std::string::npos) {
+        text.erase(0, at + before.size());
+        text.erase(std::min(text.find('\''), text.size()));
+    }
+    std::ranges::replace(text, '\n', ' ');
     return text.empty() ? otherwise : text;
 }
 

@@ -85,14 +85,10 @@ void reserve_part_file(const std::string& out, const std::string& part, std::int
     const FileHandle file{::open(part.c_str(), O_RDWR | O_CLOEXEC)};
     int error = file ? ::posix_fallocate(file.get(), 0, bytes) : errno;
     while (error == EINTR) error = ::posix_fallocate(file.get(), 0, bytes);
-    if (error == 0 && ::fsync(file.get()) != 0) error = errno;
+    // On a full disk what could be had is given back, so that what HDF5 still holds finds room.
+    if (error != 0 && file) [[maybe_unused]]
+        const int freed = ::ftruncate(file.get(), 0);
     if (error != 0) fail(out, fmt::format("{:.1f} MB cannot be reserved", static_cast<double>(bytes) * 1e-6), error);
-}
-
-std::int64_t size_of_part_file(const std::string& out, const std::string& part) {
-    struct stat status;
-    if (::stat(part.c_str(), &status) != 0) fail(out, "its part file is lost", errno);
-    return status.st_size;
 }
 
 void sync_part_file(const std::string& out, const std::string& part) {

@@ -11,7 +11,6 @@ namespace convoy::io {
 std::string create_part_file(const std::string& out);
 // Takes `bytes` of disk for the file, so that nobody runs out of space later.
 void reserve_part_file(const std::string& out, const std::string& part, std::int64_t bytes);
-std::int64_t size_of_part_file(const std::string& out, const std::string& part);
 // What was written through this or another handle of this machine is on disk afterwards.
 void sync_part_file(const std::string& out, const std::string& part);
 // Gives the file its name. An existing OUT (itself, if it is a link) is replaced only if `overwrite`; otherwise the

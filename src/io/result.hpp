@@ -56,9 +56,9 @@ void check_output(const Communicator& world, const std::string& path, bool overw
 // Two phases: rank 0 creates PATH.part.XXXXXX with the serial driver and reserves its whole length; every rank writes
 // its stripes (independent transfers of at most 1 GiB; parallel HDF5 where there are several ranks); fsync; rank 0
 // fills in the checksums and `complete`, renames, fsyncs the folder. On failure the part file is removed, an existing
-// file at `path` is untouched, and all ranks throw Failure (FatalFailure once a parallel file is open). Collective.
-// If another file appeared at `path` meanwhile and may not be replaced, the finished part file stays and the Failure
-// names it.
+// file at `path` is untouched, and all ranks throw Failure (FatalFailure once HDF5 has failed on an open file: leave by
+// abort). Collective. If another file appeared at `path` meanwhile and may not be replaced, the finished part file
+// stays and the Failure names it.
 void write_result(const Grid& grid, const DistributedCloud& source, const DistributedCloud& target,
                   const Result& result, const std::string& path, bool overwrite);
 inline void write_result(const Coupling& coupling, const Result& result, const std::string& path, bool overwrite) {

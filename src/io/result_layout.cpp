@@ -4,6 +4,7 @@
 
 #include <filesystem>
 
+#include "convoy/error.hpp"
 #include "io/hdf5_attributes.hpp"
 #include "io/hdf5_handles.hpp"
 #include "io/part_file.hpp"
@@ -17,9 +18,9 @@ struct Layout {
     const std::string& out;
 
     void require(bool done, const char* what) const {
-        if (!done)
-            fail_to_write(out, fmt::format("{} failed", what), hdf5_error("HDF5 gives no reason"),
-                          "check the disk and its free space");
+        if (done) return;
+        throw FatalFailure{fmt::format("cannot write '{}': {} failed ({}); check the disk and its free space", out,
+                                       what, hdf5_error("HDF5 gives no reason"))};
     }
 
     Hdf5 group(hid_t file, const std::string& path) const {
@@ -124,6 +125,18 @@ std::vector<LargeDataset> large_datasets(const DistributedCloud& source, const D
     return large;
 }
 
+std::int64_t bytes_needed(const Result& result, const std::vector<LargeDataset>& large) {
+    std::int64_t bytes = std::int64_t{1} << 20;  // what HDF5 needs to keep its books, generously
+    for (const LargeDataset& one : large) bytes += 8 * one.rows * one.width;
+    bytes += static_cast<std::int64_t>(32 * result.history.size() + 256 * result.timing.size());
+    for (const Attributes* list : {&result.root, &result.solution, &result.run})
+        for (const auto& [name, value] : *list) {
+            const auto* text = std::get_if<std::string>(&value);
+            bytes += static_cast<std::int64_t>(256 + name.size() + (text != nullptr ? text->size() : 0));
+        }
+    return bytes;
+}
+
 void lay_out_result(const std::string& out, const std::string& part, const Result& result,
                     const std::vector<LargeDataset>& large) {
     const Layout layout{out};
@@ -156,6 +169,11 @@ void lay_out_result(const std::string& out, const std::string& part, const Resul
     layout.input(file.get(), "target", result.target_input);
     layout.history(file.get(), result.history);
     layout.timing(file.get(), result.timing);
+
+    // While HDF5 has written little yet: it must not learn of a full disk when it closes the file.
+    hsize_t length = 0;
+    layout.require(H5Fget_filesize(file.get(), &length) >= 0, "measuring the file");
+    reserve_part_file(out, part, static_cast<std::int64_t>(length));
     layout.require(file.close(), "closing the file");
 }
 

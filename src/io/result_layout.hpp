@@ -21,8 +21,12 @@ struct LargeDataset {
 std::vector<LargeDataset> large_datasets(const DistributedCloud& source, const DistributedCloud& target,
                                          const Result& result);
 
-// Fills the (existing, empty) file `part`: groups, attributes, small datasets, and space for the large ones. One rank,
-// serial driver. Throws Failure.
+// An upper bound of the file's length.
+std::int64_t bytes_needed(const Result& result, const std::vector<LargeDataset>& large);
+
+// Fills the (existing, empty) file `part`: groups, attributes, small datasets, and space for the large ones, which is
+// reserved on the disk. One rank, serial driver. Throws Failure; FatalFailure where HDF5 itself could not write: it
+// then holds a file that it cannot close, and crashes when MPI is finalized.
 void lay_out_result(const std::string& out, const std::string& part, const Result& result,
                     const std::vector<LargeDataset>& large);
 

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <optional>
 
 #include "convoy/error.hpp"
 #include "io/checksum.hpp"
@@ -36,7 +37,8 @@ Share share_of(const Grid& grid, const Partition& partition, const LargeDataset&
                                      static_cast<std::size_t>(rows.count * data.width))};
 }
 
-bool write_share(hid_t dataset, const LargeDataset& data, const Share& share) {
+// Nothing if all went well, else HDF5's reason.
+std::optional<std::string> write_share(hid_t dataset, const LargeDataset& data, const Share& share) {
     const Hdf5 in_file{H5Dget_space(dataset), H5Sclose};
     const std::int64_t step = std::max<std::int64_t>(1, slab_bytes / 8 / data.width);
     for (std::int64_t at = 0; at < share.rows.count; at += step) {
@@ -47,9 +49,9 @@ bool write_share(hid_t dataset, const LargeDataset& data, const Share& share) {
         if (H5Sselect_hyperslab(in_file.get(), H5S_SELECT_SET, start, nullptr, extents, nullptr) < 0 ||
             H5Dwrite(dataset, H5T_NATIVE_DOUBLE, in_memory.get(), in_file.get(), H5P_DEFAULT,
                      share.values.data() + at * data.width) < 0)
-            return false;
+            return hdf5_error("HDF5 gives no reason");
     }
-    return true;
+    return std::nullopt;
 }
 
 // Independent transfers only: a collective write to a full disk hangs. After an error nothing is closed, since closing
@@ -60,10 +62,12 @@ void write_shares(const Communicator& world, const std::string& out, const std::
     if (world.size() > 1) H5Pset_fapl_mpio(access.get(), native(world), MPI_INFO_NULL);
     Hdf5 file;
     std::vector<Hdf5> datasets;
+    const auto fail = [&](const char* what, const std::string& reason) {
+        fail_to_write(out, fmt::format("rank {} could not {}", world.rank(), what), reason,
+                      "check the disk and its free space");
+    };
     const auto require = [&](bool done, const char* what) {
-        if (!done)
-            fail_to_write(out, fmt::format("rank {} could not {}", world.rank(), what),
-                          hdf5_error("HDF5 gives no reason"), "check the disk and its free space");
+        if (!done) fail(what, hdf5_error("HDF5 gives no reason"));
     };
     try {
         agree(world, [&] {
@@ -76,7 +80,8 @@ void write_shares(const Communicator& world, const std::string& out, const std::
         });
         agree(world, [&] {
             for (std::size_t i = 0; i < large.size(); ++i)
-                require(write_share(datasets[i].get(), large[i], shares[i]), "write its rows");
+                if (const auto reason = write_share(datasets[i].get(), large[i], shares[i]))
+                    fail("write its rows", *reason);
         });
         agree(world, [&] {
             bool closed = true;
@@ -84,7 +89,6 @@ void write_shares(const Communicator& world, const std::string& out, const std::
             require(file.close() && closed, "close the part file");
         });
     } catch (const std::exception& error) {
-        if (world.size() == 1) throw;
         for (Hdf5& dataset : datasets) dataset.abandon();
         file.abandon();
         throw FatalFailure{error.what()};
@@ -96,12 +100,10 @@ void write_part(const Grid& grid, const std::string& out, const std::string& par
     const Communicator& world = grid.world();
     agree(world, [&] {
         if (!world.is_root()) return;
-        std::int64_t bytes = 0;
-        for (const LargeDataset& one : large) bytes += one.rows * one.width * 8;
-        // Twice: before HDF5 has anything to lose, and for the exact length, which creating the file gave back.
-        reserve_part_file(out, part, std::max<std::int64_t>(bytes, 1));
+        // Before HDF5 has anything to lose; creating the file gives the space back, and layout takes it again.
+        reserve_part_file(out, part, bytes_needed(result, large));
         lay_out_result(out, part, result, large);
-        reserve_part_file(out, part, size_of_part_file(out, part));
+        sync_part_file(out, part);
     });
     write_shares(world, out, part, large, shares);
     agree(world, [&] { sync_part_file(out, part); });

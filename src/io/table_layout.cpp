@@ -24,20 +24,23 @@ std::string_view trimmed(std::string_view text) {
     return text.substr(first, text.find_last_not_of(" \t") - first + 1);
 }
 
-bool has_number(const std::vector<std::string_view>& fields) {
-    return std::ranges::any_of(fields, [](std::string_view field) { return parse_number(field).has_value(); });
+std::ptrdiff_t numbers_in(const std::vector<std::string_view>& fields) {
+    return std::ranges::count_if(fields, [](std::string_view field) { return parse_number(field).has_value(); });
 }
 
-// The first separator that cuts the line and, if it can be had, leaves a number.
+// The separator that leaves the most numbers; among equals the first that cuts the line at all.
 char separator_of(std::string_view line) {
     std::vector<std::string_view> fields;
-    char cuts = '\0';
+    char best = '\0';
+    std::ptrdiff_t most = 0;
     for (const char separator : {'\t', ';', ',', ' '}) {
         if (!split_fields(line, separator, fields) || fields.size() < 2) continue;
-        if (has_number(fields)) return separator;
-        if (cuts == '\0') cuts = separator;
+        const std::ptrdiff_t numbers = numbers_in(fields);
+        if (best != '\0' && numbers <= most) continue;
+        best = separator;
+        most = numbers;
     }
-    return cuts == '\0' ? ',' : cuts;
+    return best == '\0' ? ',' : best;
 }
 
 std::optional<std::int64_t> whole_number(std::string_view text) {
@@ -162,7 +165,7 @@ TableLayout lay_out_table(const Location& location) {
         if (remarked) {
             if (++remarks > most_remarks) refuse(location, "the table begins with too many remarks", "", "remove them");
             remark.assign(fields.begin(), fields.end());
-        } else if (has_number(fields)) {
+        } else if (numbers_in(fields) > 0) {
             break;
         } else if (headers.size() == most_headers) {
             refuse(location, fmt::format("line {} has no number", lines.number()),
