@@ -48,8 +48,8 @@ void describe(Report& report, const std::string& side, const io::InputOptions& i
                         s.widest_column, s.widest_deviation / s.narrowest_deviation, s.narrowest_column));
     }
     if (s.duplicates > 0) {
-        report.remark(fmt::format("{} are equal to an earlier one; weights would say the same with fewer points",
-                                  plural(s.duplicates, "point", "points")));
+        report.remark(fmt::format("{} equal to an earlier one; weights would say the same with fewer points",
+                                  plural(s.duplicates, "point is", "points are")));
     }
     report.text += "\n";
 }

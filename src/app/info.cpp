@@ -23,18 +23,21 @@ std::pair<std::string, std::string> split(const std::string& path) {
     return {path.substr(0, slash), path.substr(slash + 1)};
 }
 
+std::string row(const std::string& name, const std::string& value) {
+    return fmt::format("  {:<25} {}\n", name, value.empty() ? "(none)" : value);
+}
+
 std::string readable(const std::string& path, const io::Description& description) {
-    std::string text =
-        fmt::format("{}{}\n", path, description.complete ? "" : "   (INCOMPLETE: its writer did not finish)");
+    std::string text = path + (description.complete ? "\n" : "   (INCOMPLETE: its writer did not finish)\n");
     std::string group;
     for (const auto& [name, value] : description.attributes) {
         const auto [parent, leaf] = split(name);
         if (parent != group) text += "\n" + parent.substr(1) + "\n";
         group = parent;
-        text += fmt::format("  {:<22}{}\n", leaf, value);
+        text += row(leaf, value);
     }
     text += "\ndatasets\n";
-    for (const auto& [name, shape] : description.datasets) text += fmt::format("  {:<22}{}\n", name, shape);
+    for (const auto& [name, shape] : description.datasets) text += row(name, shape);
     return text;
 }
 

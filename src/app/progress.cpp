@@ -55,7 +55,8 @@ std::string Progress::line(const SinkhornState& state, const SinkhornOptions& op
         text += fmt::format("annealing: epsilon {:.4g} on its way to {:.4g}", last.epsilon, options.epsilon);
     } else {
         text += fmt::format("epsilon {:.4g}", last.epsilon);
-        if (std::isfinite(last.marginal_error)) text += fmt::format(", error {:.1e}", last.marginal_error);
+        // Only some half-passes measure an error: the last one that did speaks.
+        if (state.marginal_error > 0) text += fmt::format(", error {:.1e}", state.marginal_error);
         text += fmt::format(" (goal {:.1e})", options.tolerance);
     }
     if (seconds > 0) text += fmt::format(", {:.2g} pairs/s", pairs_ / seconds);
@@ -67,8 +68,8 @@ std::string Progress::line(const SinkhornState& state, const SinkhornOptions& op
 
 std::string Progress::bar(const SinkhornState& state, const SinkhornOptions& options) {
     constexpr int width = 20;
-    const double error = state.history.back().marginal_error;
-    const bool measured = !state.annealing && error > 0 && std::isfinite(error);
+    const double error = state.marginal_error;
+    const bool measured = !state.annealing && error > 0;
     if (measured && first_error_ == 0) first_error_ = error;
     const double whole = std::log(first_error_ / options.tolerance);
     const double part = measured && whole > 0 ? std::clamp(std::log(first_error_ / error) / whole, 0.0, 1.0) : 0.0;

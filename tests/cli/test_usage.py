@@ -1,9 +1,10 @@
 """Usage: help, version, spelling, options that contradict each other, --config."""
 
+import os
 import subprocess
 import unittest
 
-from program import ProgramTest
+from program import ProgramTest, command
 
 
 class Usage(ProgramTest):
@@ -135,12 +136,12 @@ class Config(ProgramTest):
 class Streams(ProgramTest):
     def test_closed_stdin(self):
         self.save_clouds()
-        ending = self.run_program("solve", "x.npy", "y.npy", "-o", "out.h5", stdin=None, preexec_fn=lambda: __import__("os").close(0))
+        ending = self.run_program("solve", "x.npy", "y.npy", "-o", "out.h5", stdin=None,
+                                  preexec_fn=lambda: os.close(0))
         self.assert_solved(ending)
 
     def test_all_streams_closed(self):
         self.save_clouds()
-        from program import command
         arguments = command(["solve", "x.npy", "y.npy", "-o", "out.h5"])
         code = subprocess.run(["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *arguments], cwd=self.folder,
                               timeout=60).returncode
@@ -149,7 +150,6 @@ class Streams(ProgramTest):
 
     def test_a_reader_that_leaves(self):
         self.save_clouds()
-        from program import command
         arguments = command(["solve", "x.npy", "y.npy", "-o", "out.h5"])
         subprocess.run(["sh", "-c", '"$@" 2>&1 | true', "sh", *arguments], cwd=self.folder, timeout=60)
         self.assertEqual(self.run_program("info", "out.h5").code, 0)
