@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <array>
 #include <limits>
 
@@ -21,21 +22,35 @@ bool is_numeric(hid_t dataset) {
     return kind == H5T_INTEGER || kind == H5T_FLOAT;
 }
 
-// "its numeric datasets: X (1000 x 50), obsm/X_pca (1000 x 30)"
-std::string numeric_datasets(hid_t file) {
-    std::vector<std::string> names;
+// The pieces of a sparse matrix in AnnData's layout.
+bool is_piece_of_sparse_matrix(const std::string& path) {
+    return path.ends_with("/data") || path.ends_with("/indices") || path.ends_with("/indptr");
+}
+
+// What one might have meant: "its numeric datasets: obsm/X_pca (1000 x 30), w (1000)", matrices first.
+struct Choices {
+    std::string list;
+    std::string remedy;
+};
+Choices numeric_datasets(const Location& location, hid_t file) {
+    std::vector<std::string> matrices, others;
     for (const Hdf5Object& object : objects_of(file, most_objects)) {
-        if (!object.dataset) continue;
+        if (!object.dataset || is_piece_of_sparse_matrix(object.path)) continue;
         const Hdf5 dataset{H5Dopen2(file, object.path.c_str(), H5P_DEFAULT), H5Dclose};
         if (!dataset || !is_numeric(dataset.get())) continue;
-        if (names.size() == most_listed) {
-            names.emplace_back("...");
-            break;
-        }
-        names.push_back(fmt::format("{} {}", object.path, extents_of(dataset.get())));
+        const std::string extents = extents_of(dataset.get());
+        auto& list = std::ranges::count(extents, 'x') == 1 ? matrices : others;
+        list.push_back(fmt::format("{} {}", object.path, extents));
     }
-    if (names.empty()) return "it has no numeric datasets";
-    return fmt::format("its numeric datasets: {}", fmt::join(names, ", "));
+    if (matrices.empty() && others.empty()) return {"it has no dense numeric datasets", "give a file that has points"};
+    const std::string first = matrices.empty() ? others.front() : matrices.front();
+    matrices.insert(matrices.end(), others.begin(), others.end());
+    if (matrices.size() > most_listed) {
+        matrices.resize(most_listed);
+        matrices.emplace_back("...");
+    }
+    return {fmt::format("its numeric datasets: {}", fmt::join(matrices, ", ")),
+            fmt::format("name one, like: {}#{}", location.path, first.substr(0, first.rfind(" (")))};
 }
 
 std::string see_check(const Location& location) {
@@ -56,17 +71,15 @@ Hdf5 open_object(const Location& location, hid_t file) {
     if (external)
         refuse(location, fmt::format("'{}' is a link into another file", location.key), "such links are not followed",
                "name that file itself");
-    if (!object)
-        refuse(location, fmt::format("it has no dataset '{}'", location.key), numeric_datasets(file),
-               "pick one of these");
-    if (H5Iget_type(object.get()) == H5I_DATASET) return object;
-    const bool sparse = H5Iget_type(object.get()) == H5I_GROUP && H5Lexists(object.get(), "indptr", H5P_DEFAULT) > 0 &&
+    const H5I_type_t type = object ? H5Iget_type(object.get()) : H5I_BADID;
+    if (type == H5I_DATASET) return object;
+    const bool sparse = type == H5I_GROUP && H5Lexists(object.get(), "indptr", H5P_DEFAULT) > 0 &&
                         H5Lexists(object.get(), "indices", H5P_DEFAULT) > 0;
+    const auto [list, remedy] = numeric_datasets(location, file);
     if (sparse)
-        refuse(location, fmt::format("'{}' is a sparse matrix", location.key),
-               fmt::format("need a dense one; {}", numeric_datasets(file)), "pick another or store it dense");
-    refuse(location, fmt::format("'{}' is a group, not a dataset", location.key), numeric_datasets(file),
-           "pick one of these");
+        refuse(location, fmt::format("'{}' is a sparse matrix", location.key), "need a dense one; " + list, remedy);
+    if (object) refuse(location, fmt::format("'{}' is a group, not a dataset", location.key), list, remedy);
+    refuse(location, fmt::format("it has no dataset '{}'", location.key), list, remedy);
 }
 
 std::string filter_name(H5Z_filter_t id, const std::array<char, 64>& stored) {
@@ -129,9 +142,10 @@ Hdf5 open_hdf5_input(const Location& location) {
 }
 
 NumericDataset open_numeric_dataset(const Location& location, hid_t file) {
-    if (location.key.empty())
-        refuse(location, "no dataset is named", numeric_datasets(file),
-               fmt::format("name one: {}#DATASET", location.path));
+    if (location.key.empty()) {
+        const auto [list, remedy] = numeric_datasets(location, file);
+        refuse(location, "no dataset is named", list, remedy);
+    }
     NumericDataset found;
     found.dataset = open_object(location, file);
     const hid_t dataset = found.dataset.get();

@@ -81,7 +81,7 @@ TEST_F(Hdf5Input, ListsWhatThereIsWhenTheDatasetIsNotThere) {
     H5Lcreate_hard(file.get(), "/", file.get(), "obsm/again", H5P_DEFAULT, H5P_DEFAULT);  // a cycle
     file.close();
 
-    expect_words(refusal_of(path_), {"no dataset is named", "obsm/X_pca (4 x 3)", "#DATASET"});
+    expect_words(refusal_of(path_), {"no dataset is named", "obsm/X_pca (4 x 3)", "name one, like: ", "#obsm/X_pca"});
     expect_words(refused("X"), {"no dataset 'X'", "obsm/X_pca (4 x 3)"});
     expect_words(refused("obsm"), {"is a group", "obsm/X_pca"});
     expect_words(refused("obsm/nothing/here"), {"no dataset 'obsm/nothing/here'"});
