@@ -116,6 +116,8 @@ int main(int argc, char** argv) {
     app::ensure_standard_streams();
     // A reader of our output that has gone (`| head`) must not end a run of hours.
     std::signal(SIGPIPE, SIG_IGN);
+    // Nor a limit of file sizes: the write that hits it says so.
+    std::signal(SIGXFSZ, SIG_IGN);
 
     Session session{argc, argv};
     const Communicator world = Communicator::world();

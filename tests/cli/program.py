@@ -21,8 +21,11 @@ class Ending:
         return f"exit code {self.code}\n--- stdout\n{self.out}\n--- stderr\n{self.err}"
 
 
-def command(arguments, ranks=0):
+def command(arguments, ranks=0, preload=None):
+    """`preload`: a library for the program alone; mpirun stays as it is."""
     start = [MPIEXEC, "-q", "-n", str(ranks)] if ranks else []
+    if preload:
+        start += ["env", "LD_PRELOAD=" + preload]
     return start + [PROGRAM] + [str(a) for a in arguments]
 
 
@@ -33,10 +36,11 @@ class ProgramTest(unittest.TestCase):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="convoy-cli-"))
         self.addCleanup(shutil.rmtree, self.folder)
 
-    def run_program(self, *arguments, ranks=0, timeout=60, **more):
+    def run_program(self, *arguments, ranks=0, timeout=60, preload=None, environment=None, **more):
         more.setdefault("stdin", subprocess.DEVNULL)
-        done = subprocess.run(command(arguments, ranks), cwd=self.folder, timeout=timeout, text=True,
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, **more)
+        done = subprocess.run(command(arguments, ranks, preload), cwd=self.folder, timeout=timeout, text=True,
+                              env=os.environ | (environment or {}), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              **more)
         return Ending(done.returncode, done.stdout, done.stderr)
 
     def save(self, name, array):

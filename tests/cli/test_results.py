@@ -84,7 +84,8 @@ class Results(ProgramTest):
 
     def test_summary_and_trace_say_what_the_file_says(self):
         for ranks in (0, 3):
-            ending = self.solve("--summary", "run.json", "--trace", "run.csv", "--overwrite", "--seed", "7", ranks=ranks)
+            ending = self.solve("--summary", "run.json", "--trace", "run.csv", "--overwrite", "--seed", "7",
+                                ranks=ranks)
             summary = json.loads((self.folder / "run.json").read_text())
             self.assertEqual(summary["solution"], self.attributes("solution"))
             self.assertEqual(summary["run"], self.attributes("run"))
