@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "convoy/error.hpp"
 #include "io/formats.hpp"
 #include "io/hdf5_dataset.hpp"
 #include "io/input_error.hpp"

@@ -13,6 +13,7 @@
 #include <limits>
 #include <type_traits>
 
+#include "convoy/error.hpp"
 #include "io/file_handle.hpp"
 #include "io/formats.hpp"
 #include "io/input_error.hpp"

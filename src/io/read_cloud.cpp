@@ -10,6 +10,7 @@
 #include <limits>
 #include <utility>
 
+#include "convoy/error.hpp"
 #include "io/checksum.hpp"
 #include "io/exact_sum.hpp"
 #include "io/input_error.hpp"
@@ -101,6 +102,16 @@ void expect_no_faults(const Communicator& world, const Input& input, const Fault
            "repair or remove these rows");
 }
 
+void make_room(const Input& input, std::int64_t rows, std::vector<double>& values) {
+    const std::int64_t count = rows * input.columns;
+    try {
+        values.resize(static_cast<std::size_t>(count));
+    } catch (const std::exception&) {
+        throw Failure{fmt::format("not enough memory ({:.1f} GB of '{}' on one rank); use more ranks or nodes",
+                                  static_cast<double>(count) * 8e-9, input.location.name())};
+    }
+}
+
 // This rank's part of the input (its rows x columns), and the checksum of the whole.
 struct Part {
     std::vector<double> values;
@@ -113,8 +124,8 @@ Part read_and_send(const Communicator& world, Input& input, GlobalRun mine) {
     std::vector<double> piece;
     const std::int64_t step = std::max<std::int64_t>(1, piece_bytes / 8 / input.columns);
     agree(world, [&] {
-        part.values.resize(static_cast<std::size_t>(mine.count * input.columns));
-        piece.resize(static_cast<std::size_t>(std::min(step, input.rows) * input.columns));
+        make_room(input, mine.count, part.values);
+        make_room(input, std::min(step, input.rows), piece);
     });
 
     Faults faults;
@@ -163,7 +174,7 @@ Part read_stripes(const Grid& grid, Side side, const Partition& partition, Input
             refuse(input.location,
                    fmt::format("its shape differs between ranks ({} rows and {})", input.rows, input.reader->rows()),
                    "", "do not change inputs during a run");
-        values.resize(static_cast<std::size_t>(stripe.count * input.columns));
+        make_room(input, stripe.count, values);
         input.reader->read(stripe.first.value, stripe.count, values);
         faults.look(*input.reader, stripe.first.value, values, input.weights);
     });

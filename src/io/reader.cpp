@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <cerrno>
 #include <cmath>
 #include <cstring>
@@ -14,6 +15,7 @@
 #include <optional>
 #include <string_view>
 
+#include "convoy/error.hpp"
 #include "io/formats.hpp"
 #include "io/input_error.hpp"
 #include "io/number.hpp"
@@ -51,6 +53,16 @@ Location Location::parse(const std::string& text) {
     for (auto at = text.rfind('#'); at != std::string::npos && at > 0; at = text.rfind('#', at - 1))
         if (::stat(text.substr(0, at).c_str(), &status) == 0) return {text.substr(0, at), text.substr(at + 1)};
     return {text.substr(0, hash), text.substr(hash + 1)};
+}
+
+void refuse(const Location& location, const std::string& problem, const std::string& why, const std::string& remedy) {
+    std::string message =
+        fmt::format("cannot read '{}': {}{}{}", location.name(), problem, why.empty() ? "" : fmt::format(" ({})", why),
+                    remedy.empty() ? "" : fmt::format("; {}", remedy));
+    // Pieces of the file may be quoted: they must not move the cursor of somebody's terminal.
+    std::ranges::replace_if(
+        message, [](unsigned char c) { return std::iscntrl(c) != 0; }, '?');
+    throw InputError{message};
 }
 
 std::string Location::name() const {

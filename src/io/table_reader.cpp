@@ -5,6 +5,7 @@
 #include <cmath>
 #include <optional>
 
+#include "convoy/error.hpp"
 #include "io/formats.hpp"
 #include "io/input_error.hpp"
 #include "io/number.hpp"
@@ -40,7 +41,7 @@ class TableReader final : public Reader {
         return fmt::format("line {}", numbers_[static_cast<std::size_t>(at)]);
     }
 
-    void read(std::int64_t first, std::int64_t count, std::span<double> out) override {
+    void read(std::int64_t first, [[maybe_unused]] std::int64_t count, std::span<double> out) override {
         CONVOY_EXPECT(first >= next_ && first + count <= rows_);
         CONVOY_EXPECT(static_cast<std::int64_t>(out.size()) == count * columns());
         while (next_ < first) next_row();

@@ -1,4 +1,5 @@
 #include "io/text_lines.hpp"
+#include "convoy/error.hpp"
 
 #include <fmt/format.h>
 #include <zlib.h>

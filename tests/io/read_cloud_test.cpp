@@ -176,6 +176,30 @@ TEST_F(ReadCloud, RefusesWeightsThatAreNone) {
     expect_words(refused("x.npy", "x.npy"), {"23 x 2 numbers", "one weight a point"});
 }
 
+TEST_F(ReadCloud, SaysThatThereIsNotEnoughMemory) {
+    rows_ = std::int64_t{1} << 55;
+    if (world_.is_root()) {
+        Hdf5 file = new_file(folder_ / "x.h5");
+        Hdf5 creation{H5Pcreate(H5P_DATASET_CREATE), H5Pclose};
+        const hsize_t chunk = 1000, one = 1, none = 0;
+        H5Pset_chunk(creation.get(), 1, &chunk);
+        const Hdf5 dataset =
+            make_dataset(file.get(), "X", H5T_IEEE_F64LE, {static_cast<hsize_t>(rows_)}, creation.get());
+        const Hdf5 in_file{H5Dget_space(dataset.get()), H5Sclose},
+            in_memory{H5Screate_simple(1, &one, nullptr), H5Sclose};
+        H5Sselect_hyperslab(in_file.get(), H5S_SELECT_SET, &none, nullptr, &one, nullptr);
+        const double zero = 0;
+        H5Dwrite(dataset.get(), H5T_NATIVE_DOUBLE, in_memory.get(), in_file.get(), H5P_DEFAULT, &zero);
+    }
+    world_.barrier();
+    const Grid grid{world_, {1, world_.size()}};
+
+    const std::string message = agreed_error<Failure>(
+        world_, [&] { read(grid, Side::column, Partition::even(rows_, world_.size()), "x.h5#X"); });
+
+    expect_words(message, {"not enough memory", "x.h5#X", "more ranks"});
+}
+
 TEST_F(ReadCloud, NoRankWaitsWhenATableBreaksFarDown) {
     // Long enough for several pieces of 4 MiB.
     rows_ = 400000;

@@ -85,6 +85,10 @@ TEST_F(Table, NamesLineColumnAndText) {
     expect_words(refusal_of(with("1;2,5\n3;4,5\n")), {"column 1 holds no numbers", "'2,5' in line 1"});
 }
 
+TEST_F(Table, QuotesNothingThatMovesTheCursor) {
+    expect_words(refusal_of(with("1,2\n3,\x1b[2J\r4\n")), {"is '?[2J?4'"});
+}
+
 TEST_F(Table, ReadsNumbersAsCWould) {
     EXPECT_EQ(read_all(with("+1,-2.5e3,.5,1e-400\n")), (std::vector<double>{1, -2500, .5, 0}));
 }
