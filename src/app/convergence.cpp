@@ -25,7 +25,7 @@ std::optional<double> half_passes_left(std::span<const HalfPass> history, double
     const double slope = (count * sum_xy - sum_x * sum_y) / spread;
     const double now = (sum_y - slope * sum_x) / count;  // of the line, at the last half-pass
     if (slope > -1e-6) return std::nullopt;
-    return std::max(0.0, (now - std::log(tolerance)) / -slope);
+    return std::max(1.0, (now - std::log(tolerance)) / -slope);
 }
 
 }  // namespace convoy::app

@@ -109,7 +109,10 @@ std::string summary_text(const Report& report) {
     row("transport cost", fmt::format("{:.10g}", values.transport_cost));
     row("kl", fmt::format("{:.10g}", values.kl));
     row("normalised entropy", fmt::format("{:.6g}", values.normalised_entropy));
-    row("error, the solver's", fmt::format("{:.2e}   (goal {:.1e})", o.solver_error, o.tolerance));
+    // A run that ends while annealing, or in its first half-passes, has not measured one.
+    const bool measured = o.solver_error > 0 || o.status == Status::converged;
+    const std::string solver_error = measured ? fmt::format("{:.2e}", o.solver_error) : "not measured";
+    row("error, the solver's", fmt::format("{}   (goal {:.1e})", solver_error, o.tolerance));
     row("error, audited", fmt::format("{:.2e}   ({})", o.verdict.audit.error(), audit_words(o.verdict.audit)));
     row("half-passes",
         fmt::format("{}   ({}, {}, {})", count_text(o.half_passes), plural(o.iterations, "iteration", "iterations"),
