@@ -50,10 +50,10 @@ class Coupling {
     const Grid& grid() const { return grid_; }
     const Cost& cost() const { return cost_; }
     Precision precision() const { return precision_; }
-    const DistributedCloud& cloud(Side side) const { return side == Side::row ? source_ : target_; }
+    const DistributedCloud& cloud(Side side) const { return side == Side::row ? *source_ : *target_; }
     const Cloud& local(Side side) const { return cloud(side).local; }
     std::int64_t points(Side side) const { return cloud(side).partition.items(); }
-    std::int64_t dimension() const { return source_.local.dimension; }
+    std::int64_t dimension() const { return source_->local.dimension; }
 
     /// log s_i for s_i = sum_j b_j exp((f_i + g_j - C_ij)/eps), or over i for Side::column; natural logarithm, fp64.
     /// Shifted sums are checked after they are summed over ranks; those outside [2^-100, 2^100] are done again, safely.
@@ -95,13 +95,14 @@ class Coupling {
 
  private:
     void rebuild();
+    void refuse_zero_rows() const;
     void sum_over_sharers(Side stays, std::span<double> values);
     void max_over_sharers(Side stays, std::span<double> values);
     void count_pairs(Side stays, std::int64_t rows);
     std::vector<double> safe_sums(Side stays, LocalRun range, const Potentials& potentials, double epsilon);
 
     Grid grid_;
-    DistributedCloud source_, target_;
+    std::unique_ptr<DistributedCloud> source_, target_;  // where the block finds them, also after a move
     Cost cost_;
     Precision precision_;
     Backend backend_;

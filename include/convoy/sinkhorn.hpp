@@ -49,7 +49,6 @@ struct SinkhornState {
     bool safe_next = true;  ///< the next half-pass takes the safe form
 
     AndersonMemory memory;  ///< of f at the target epsilon
-    bool plain = false;     ///< acceleration was given up: it no longer lowered the error
     double last_error = 0;  ///< of the previous accelerated iterate; 0: none
     std::int64_t restarts = 0;
     // Floor detector.
@@ -82,6 +81,7 @@ class Sinkhorn {
     Found half_pass(Side stays, SinkhornState& state, bool error_means_something) const;
     void judge(SinkhornState& state, double error) const;
     void update_source(SinkhornState& state, const std::vector<double>& log_sum, double error) const;
+    std::vector<double> limited(const std::vector<double>& from, std::vector<double> to, double limit) const;
     void next_level(SinkhornState& state) const;
     Coupling* coupling_;
     double range_bound_ = 0;

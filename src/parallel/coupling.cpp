@@ -1,5 +1,7 @@
 #include "convoy/coupling.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <chrono>
@@ -61,14 +63,15 @@ std::vector<LocalRun> untrustworthy_runs(std::span<const double> sums) {
 Coupling::Coupling(Grid grid, DistributedCloud source, DistributedCloud target, Cost cost, Precision precision,
                    Backend backend)
     : grid_{std::move(grid)},
-      source_{std::move(source)},
-      target_{std::move(target)},
+      source_{std::make_unique<DistributedCloud>(std::move(source))},
+      target_{std::make_unique<DistributedCloud>(std::move(target))},
       cost_{cost},
       precision_{precision},
       backend_{backend} {
-    CONVOY_EXPECT(source_.local.dimension == target_.local.dimension);
-    CONVOY_EXPECT(source_.local.rows == source_.partition.count(grid_.part(Side::row)));
-    CONVOY_EXPECT(target_.local.rows == target_.partition.count(grid_.part(Side::column)));
+    CONVOY_EXPECT(source_->local.dimension == target_->local.dimension);
+    CONVOY_EXPECT(source_->local.rows == source_->partition.count(grid_.part(Side::row)));
+    CONVOY_EXPECT(target_->local.rows == target_->partition.count(grid_.part(Side::column)));
+    if (cost_.normalises_rows()) refuse_zero_rows();
     centre_.assign(static_cast<std::size_t>(dimension()), 0.0);
     if (cost_.may_be_centred()) {
         for (const Side side : {Side::row, Side::column}) {
@@ -91,14 +94,30 @@ Coupling::~Coupling() = default;
 Coupling::Coupling(Coupling&&) noexcept = default;
 Coupling& Coupling::operator=(Coupling&&) noexcept = default;
 
+void Coupling::refuse_zero_rows() const {
+    agree(grid_.world(), [&] {
+        for (const Side side : {Side::row, Side::column}) {
+            const Cloud& cloud = local(side);
+            for (std::int64_t i = 0; i < cloud.rows; ++i) {
+                if (std::ranges::any_of(cloud.point(i), [](double x) { return x != 0; })) continue;
+                const std::int64_t row = this->cloud(side).partition.first(grid_.part(side)).value + i;
+                throw InputError{
+                    fmt::format("row {} of the {} is zero (cost {} divides rows by their norm); remove the "
+                                "row or choose another cost",
+                                row, side == Side::row ? "source" : "target", cost_.name())};
+            }
+        }
+    });
+}
+
 void Coupling::rebuild() {
     agree(grid_.world(), [&] {
         const BlockProblem problem{cost_,
-                                   &source_.local,
-                                   &target_.local,
+                                   &source_->local,
+                                   &target_->local,
                                    centre_,
-                                   source_.partition.first(grid_.part(Side::row)),
-                                   target_.partition.first(grid_.part(Side::column)),
+                                   source_->partition.first(grid_.part(Side::row)),
+                                   target_->partition.first(grid_.part(Side::column)),
                                    precision_};
         block_ = backend_ == Backend::reference ? make_reference_block(problem) : make_cpu_block(problem);
     });
@@ -294,8 +313,8 @@ double Coupling::marginal_error(Side side, std::span<const double> log_sum) cons
 }
 
 void Coupling::move_source(std::vector<double> points) {
-    CONVOY_EXPECT(points.size() == source_.local.points.size());
-    source_.local.points = std::move(points);
+    CONVOY_EXPECT(points.size() == source_->local.points.size());
+    source_->local.points = std::move(points);
     rebuild();
 }
 

@@ -25,8 +25,8 @@ std::vector<double> grown_gram(const std::vector<double>& gram, const std::vecto
 // shrink by orders of magnitude, and regularised a little: neighbours become nearly parallel. Empty if they are
 // useless.
 std::vector<double> coefficients(const std::vector<double>& gram) {
-    constexpr double regularisation = 1e-10;
-    constexpr double largest_useful = 1e4;
+    constexpr double regularisation = 1e-12;
+    constexpr double largest_useful = 1e6;
     const auto size = static_cast<Eigen::Index>(std::lround(std::sqrt(static_cast<double>(gram.size()))));
     const Eigen::Map<const Eigen::MatrixXd> g(gram.data(), size, size);
     if (!g.allFinite() || (g.diagonal().array() <= 0).any()) return {};

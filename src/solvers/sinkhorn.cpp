@@ -20,9 +20,11 @@ namespace convoy {
 namespace {
 
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
-// An accelerated run whose error has not fallen by a tenth in so many iterations goes on plainly; near the floor of the
-// precision it ends.
+// An accelerated run whose error has not fallen by a tenth in so many iterations starts its memory afresh; near the
+// floor of the precision it ends.
 constexpr std::int64_t patience = 25;
+// No accelerated step moves a potential further than this times epsilon: sums stay within e^10 of what they were.
+constexpr double largest_step = 10;
 // The floor: errors in the logits of this many times their rounding, in L1, plus that of the sums themselves.
 constexpr double floor_factor = 4;
 constexpr double floor_of_sums_single = 2e-6, floor_of_sums_double = 1e-14;
@@ -165,17 +167,16 @@ void Sinkhorn::judge(SinkhornState& state, double error) const {
 
 // f from the row sums: exact, or accelerated at the target epsilon.
 void Sinkhorn::update_source(SinkhornState& state, const std::vector<double>& log_sum, double error) const {
-    if (!state.annealing && state.since_best >= patience && !state.plain) {
-        state.plain = true;
-        state.memory.clear();
-    }
-    if (state.annealing || state.plain || options.acceleration == Acceleration::plain) {
+    if (state.annealing || options.acceleration == Acceleration::plain) {
         take_off(state.f, state.epsilon, log_sum);
         state.source_exact = true;
         return;
     }
-    // An error that doubled: the model behind the last step was wrong. Forget it; this step becomes a plain one.
-    if (state.last_error > 0 && error > 2 * state.last_error) {
+    // An error that doubled, or no longer falls: the model behind the last steps is wrong. Forget it; this step becomes
+    // a plain one.
+    const bool doubled = state.last_error > 0 && error > 2 * state.last_error;
+    const bool stuck = state.since_best > 0 && state.since_best % patience == 0;
+    if (doubled || stuck) {
         state.memory.clear();
         ++state.restarts;
     }
@@ -184,8 +185,20 @@ void Sinkhorn::update_source(SinkhornState& state, const std::vector<double>& lo
     for (std::size_t i = 0; i < residual.size(); ++i) residual[i] = -state.epsilon * log_sum[i];
     take_off(image, state.epsilon, log_sum);
     const auto capacity = static_cast<std::size_t>(options.anderson_memory);
-    state.f = anderson_step(*coupling_, Side::row, state.memory, capacity, std::move(residual), std::move(image));
+    state.f = limited(
+        state.f, anderson_step(*coupling_, Side::row, state.memory, capacity, std::move(residual), std::move(image)),
+        largest_step * state.epsilon);
     state.source_exact = state.memory.images.size() <= 1;
+}
+
+// `to`, or the point on the way there whose largest move is `limit`: an extrapolation from noise must not run away.
+std::vector<double> Sinkhorn::limited(const std::vector<double>& from, std::vector<double> to, double limit) const {
+    double largest = 0;
+    for (std::size_t i = 0; i < to.size(); ++i) largest = std::max(largest, std::abs(to[i] - from[i]));
+    coupling_->grid().world().max(std::span{&largest, 1});
+    if (largest <= limit) return to;
+    for (std::size_t i = 0; i < to.size(); ++i) to[i] = from[i] + limit / largest * (to[i] - from[i]);
+    return to;
 }
 
 // Halving epsilon keeps all sums in range: exponents at most double, and by Jensen's inequality no sum falls below 1.

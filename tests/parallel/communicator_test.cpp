@@ -1,0 +1,117 @@
+#include "convoy/communicator.hpp"
+
+#include <gtest/gtest.h>
+
+#include <numeric>
+#include <stdexcept>
+
+#include "convoy/error.hpp"
+
+namespace convoy {
+namespace {
+
+TEST(Communicator, IsOneRankByDefault) {
+    const Communicator alone;
+    std::vector<double> values{1, 2};
+
+    alone.sum(values);
+    alone.max(values);
+
+    EXPECT_EQ(alone.size(), 1);
+    EXPECT_EQ(values, (std::vector<double>{1, 2}));
+    EXPECT_EQ(alone.gather_all(values), values);
+    EXPECT_EQ(alone.split(0, 0).size(), 1);
+}
+
+TEST(Communicator, SumsInPiecesOfAnySize) {
+    const Communicator world = Communicator::world();
+    const std::int64_t before = Communicator::piece_elements;
+    for (const std::int64_t piece : {1, 3, 7, 100}) {
+        Communicator::piece_elements = piece;
+        std::vector<double> values(23);
+        std::iota(values.begin(), values.end(), static_cast<double>(world.rank()));
+
+        world.sum(values);
+
+        const double ranks = world.size();
+        for (std::size_t k = 0; k < values.size(); ++k) {
+            EXPECT_EQ(values[k], ranks * static_cast<double>(k) + ranks * (ranks - 1) / 2);
+        }
+    }
+    Communicator::piece_elements = before;
+}
+
+TEST(Communicator, GathersPiecesOfDifferentLengthsInRankOrder) {
+    const Communicator world = Communicator::world();
+    const std::vector<double> mine(static_cast<std::size_t>(world.rank() % 3), world.rank());
+
+    const std::vector<double> all = world.gather_all(mine);
+
+    std::vector<double> expected;
+    for (int rank = 0; rank < world.size(); ++rank)
+        expected.insert(expected.end(), static_cast<std::size_t>(rank % 3), rank);
+    EXPECT_EQ(all, expected);
+}
+
+TEST(Communicator, SumsInRankOrderToTheSameBitsEverywhere) {
+    const Communicator world = Communicator::world();
+
+    const double sum = world.ordered_sum(0.1 * (world.rank() + 1));
+
+    double expected = 0.1;
+    for (int rank = 1; rank < world.size(); ++rank) expected += 0.1 * (rank + 1);
+    EXPECT_EQ(sum, expected);
+}
+
+TEST(Communicator, BroadcastsText) {
+    const Communicator world = Communicator::world();
+    std::string text = world.is_root() ? "from the root" : "something much longer than what the root has to say";
+
+    world.broadcast(text);
+
+    EXPECT_EQ(text, "from the root");
+}
+
+TEST(Agree, ThrowsTheLowestFailingRanksErrorEverywhere) {
+    const Communicator world = Communicator::world();
+    const auto failing_from_rank = [&](int first) {
+        agree(world, [&] {
+            if (world.rank() >= first) throw InputError{"rank " + std::to_string(world.rank()) + " cannot read"};
+        });
+    };
+
+    EXPECT_NO_THROW(failing_from_rank(world.size()));
+    const int last = world.size() - 1;
+    try {
+        failing_from_rank(last);
+        ADD_FAILURE() << "nothing was thrown";
+    } catch (const InputError& e) {
+        EXPECT_EQ(std::string{e.what()}, "rank " + std::to_string(last) + " cannot read");
+    }
+    EXPECT_THROW(failing_from_rank(0), InputError);
+}
+
+TEST(Agree, KeepsTheKindOfTheError) {
+    const Communicator world = Communicator::world();
+    const bool last = world.rank() == world.size() - 1;
+
+    EXPECT_THROW(agree(world,
+                       [&] {
+                           if (last) throw FatalFailure{"disk"};
+                       }),
+                 FatalFailure);
+    EXPECT_THROW(agree(world,
+                       [&] {
+                           if (last) throw Failure{"disk"};
+                       }),
+                 Failure);
+    EXPECT_ANY_THROW(agree(world, [&] {
+        if (last) throw std::runtime_error{"disk"};
+    }));
+    EXPECT_ANY_THROW(agree(world, [&] {
+        if (last) throw std::bad_alloc{};
+    }));
+}
+
+}  // namespace
+}  // namespace convoy
