@@ -29,7 +29,7 @@ struct DistributedCloud {
 /// Counters of the work done, summed by nobody: this rank's own.
 struct Meters {
     std::int64_t reductions = 0;       ///< half-passes (calls of reduce)
-    std::int64_t safe_rows = 0;        ///< sums that took the safe form, the first half-pass included
+    std::int64_t safe_rows = 0;        ///< sums that took the safe form, the first half-pass included; ranks add up
     double pairs = 0;                  ///< pairs this rank worked on
     double kernel_seconds = 0;         ///< in the block
     double communication_seconds = 0;  ///< in sums over ranks, waiting included
@@ -99,6 +99,7 @@ class Coupling {
     void sum_over_sharers(Side stays, std::span<double> values);
     void max_over_sharers(Side stays, std::span<double> values);
     void count_pairs(Side stays, std::int64_t rows);
+    void count_safe(Side stays, std::int64_t rows);
     std::vector<double> safe_sums(Side stays, LocalRun range, const Potentials& potentials, double epsilon);
 
     Grid grid_;

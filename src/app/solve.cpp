@@ -173,7 +173,7 @@ Outcome outcome_of(const SinkhornState& state, const SolveOptions& options, cons
     outcome.iterations = state.iterations;
     outcome.restarts = state.restarts;
     double safe_rows = static_cast<double>(coupling.meters().safe_rows);
-    coupling.grid().world().max(std::span{&safe_rows, 1});
+    coupling.grid().world().sum(std::span{&safe_rows, 1});
     outcome.safe_rows = static_cast<std::int64_t>(safe_rows);
     outcome.seconds = seconds;
     return outcome;

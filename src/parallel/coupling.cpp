@@ -145,6 +145,10 @@ void Coupling::count_pairs(Side stays, std::int64_t rows) {
     meters_.pairs += static_cast<double>(rows) * static_cast<double>(local(other(stays)).rows);
 }
 
+void Coupling::count_safe(Side stays, std::int64_t rows) {
+    if (grid_.sharers(stays).is_root()) meters_.safe_rows += rows;  // once for all that share them
+}
+
 std::vector<double> Coupling::safe_sums(Side stays, LocalRun range, const Potentials& potentials, double epsilon) {
     Sums sums;
     {
@@ -152,7 +156,7 @@ std::vector<double> Coupling::safe_sums(Side stays, LocalRun range, const Potent
         block_->reduce(stays, range, potentials, epsilon, Safety::safe, sums);
     }
     count_pairs(stays, range.count);
-    meters_.safe_rows += range.count;
+    count_safe(stays, range.count);
     std::vector<double> largest = sums.max;
     max_over_sharers(stays, largest);
     for (std::size_t i = 0; i < largest.size(); ++i) sums.sum[i] *= rescaling(sums.max[i], largest[i]);
@@ -205,7 +209,7 @@ Coupling::Average Coupling::apply(Side stays, const Potentials& potentials, doub
         for (double& s : average.log_sum) s = std::log(s);
         return average;
     }
-    meters_.safe_rows += all.count;
+    count_safe(stays, all.count);
     average.log_sum = sums.max;
     max_over_sharers(stays, average.log_sum);
     for (std::size_t i = 0; i < sums.sum.size(); ++i) {

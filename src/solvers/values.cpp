@@ -128,18 +128,35 @@ ExactSums exact_sums(const Coupling& coupling, Side side, const std::vector<std:
     return exact;
 }
 
+// Far from 2^+-100, where shifted sums end. All ranks answer alike.
+bool trustworthy(const Coupling& coupling, const std::vector<double>& log_sum) {
+    double bad = 0;
+    for (const double s : log_sum) {
+        if (!(std::abs(s) < 60)) bad = 1;
+    }
+    coupling.grid().world().max(std::span{&bad, 1});
+    return bad == 0;
+}
+
 // Plain sums where the potentials are those of a plan, as at the end of a run; the safe form where they turn out not to
 // be. All ranks go the same way.
 ExactSums exact_sums(const Coupling& coupling, Side side, const std::vector<std::int64_t>& rows,
                      const std::vector<double>& f, const std::vector<double>& g, double epsilon) {
     ExactSums exact = exact_sums(coupling, side, rows, f, g, epsilon, Safety::shifted);
-    double bad = 0;
-    for (const double log_sum : exact.log_sum) {
-        if (!(std::abs(log_sum) < 300)) bad = 1;
-    }
-    coupling.grid().world().max(std::span{&bad, 1});
-    if (bad > 0) exact = exact_sums(coupling, side, rows, f, g, epsilon, Safety::safe);
+    if (!trustworthy(coupling, exact.log_sum)) exact = exact_sums(coupling, side, rows, f, g, epsilon, Safety::safe);
     return exact;
+}
+
+// The same of all rows, in the precision of the run.
+ExactSums sums_of_run(Coupling& coupling, const std::vector<double>& f, const std::vector<double>& g, double epsilon) {
+    Coupling::Average average = coupling.apply(Side::row, {f, g}, epsilon, Safety::shifted, Weighting::of_cost());
+    const bool safe = !trustworthy(coupling, average.log_sum);
+    if (safe) average = coupling.apply(Side::row, {f, g}, epsilon, Safety::safe, Weighting::of_cost());
+    ExactSums sums{std::move(average.log_sum), std::vector<double>(f.size())};
+    for (std::size_t i = 0; i < f.size(); ++i) {
+        sums.cost[i] = average.value[2 * i] * (safe ? std::exp(sums.log_sum[i]) : 1.0);
+    }
+    return sums;
 }
 
 // The L1 error of all points from that of the looked-at ones: their share of the mass scales it.
@@ -193,12 +210,7 @@ Verdict audit_and_value(Coupling& coupling, const std::vector<double>& f, const 
     verdict.audit.source_error = error_of(coupling, Side::row, rows, row_sums.log_sum, verdict.audit.rows);
     verdict.audit.target_error = error_of(coupling, Side::column, columns, column_sums.log_sum, verdict.audit.columns);
     if (!all) {  // values need every row's sums: a pass each way in the precision of the run
-        Coupling::Average average = coupling.apply(Side::row, {f, g}, epsilon, Safety::safe, Weighting::of_cost());
-        row_sums.log_sum = std::move(average.log_sum);
-        row_sums.cost.resize(f.size());
-        for (std::size_t i = 0; i < f.size(); ++i) {
-            row_sums.cost[i] = average.value[2 * i] * std::exp(row_sums.log_sum[i]);
-        }
+        row_sums = sums_of_run(coupling, f, g, epsilon);
         column_sums.log_sum = coupling.reduce(Side::column, {f, g}, epsilon, Safety::shifted);
     }
 

@@ -123,7 +123,7 @@ TEST(Coupling, FallsBackToTheSafeFormRowByRow) {
                 EXPECT_NEAR(actual[i], max[i] + std::log(sum[i]), tolerance);
             }
             std::vector<double> safe{static_cast<double>(coupling.meters().safe_rows)};
-            coupling.grid().holders(Side::row).sum(safe);
+            coupling.grid().world().sum(safe);
             EXPECT_EQ(safe[0], 2);
         }
     }

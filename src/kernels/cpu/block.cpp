@@ -13,22 +13,26 @@
 #include <limits>
 #include <numbers>
 
-#include "hwy/aligned_allocator.h"
 #include "kernels/block.hpp"
+#include "kernels/cpu/rounded_cloud.hpp"
 #include "kernels/cpu/tile.hpp"
 
 namespace convoy {
 
 namespace {
 
+using cpu::Aligned;
+using cpu::allocate;
 using cpu::CostOffsets;
 using cpu::PairForm;
+using cpu::RoundedCloud;
 using cpu::Tile;
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
 constexpr double log2e = std::numbers::log2e;
 constexpr double ln2 = std::numbers::ln2;
 constexpr std::int64_t task_rows = 128;
+constexpr std::int64_t few = 10000;  // numbers that are not worth waking threads
 constexpr std::int64_t wanted_tasks = 128;
 constexpr std::int64_t tile_bytes = 192 * 1024;
 constexpr std::int64_t longest_tile = 512;    // also bounds the error of single-precision sums
@@ -36,30 +40,9 @@ constexpr std::int64_t longest_buffer = 128;  // of tiles whose logits are store
 // The logit of a point without mass: its terms are exactly 0, and a maximum this low means that there was no other.
 constexpr double no_mass = -1e30;
 
-template <class T>
-using Aligned = hwy::AlignedFreeUniquePtr<T[]>;
-
 std::int64_t ceil_div(std::int64_t a, std::int64_t b) {
     return (a + b - 1) / b;
 }
-
-// Points of one side as the kernels see them, and what of C_ij = U_i + W_j - factor <x_i, y_j> belongs to them alone:
-// square |x|^2 + <linear, x> + constant.
-struct Terms {
-    double square = 0, constant = 0;
-    std::vector<double> linear;  // empty: zero
-
-    template <class X>
-    double operator()(const X* x, std::int64_t d, double unit = 1) const {
-        double squares = 0, sum = constant;
-        for (std::int64_t k = 0; k < d; ++k) {
-            const double x_k = static_cast<double>(x[k]) * unit;
-            squares += x_k * x_k;
-            if (!linear.empty()) sum += linear[static_cast<std::size_t>(k)] * x_k;
-        }
-        return sum + square * squares;
-    }
-};
 
 template <class T>
 class CpuBlock final : public Block {
@@ -68,10 +51,11 @@ class CpuBlock final : public Block {
         : problem_{problem},
           kernels_{cpu::tile_kernels<T>()},
           d_{problem.source->dimension},
+          own_term_{problem.cost, problem.centre},
+          sides_{RoundedCloud<T>{*problem.source, problem.cost, problem.centre, own_term_},
+                 RoundedCloud<T>{*problem.target, problem.cost, problem.centre, own_term_}},
           reference_{make_reference_block(problem)} {
-        choose_forms();
-        sides_[0] = rounded(*problem.source);
-        sides_[1] = rounded(*problem.target);
+        choose_form();
     }
 
     void reduce(Side stays, LocalRun range, const Potentials& potentials, double epsilon, Safety safety,
@@ -99,14 +83,6 @@ class CpuBlock final : public Block {
     }
 
  private:
-    struct RoundedSide {
-        Aligned<T> points;                // rows x d, row-major
-        std::vector<double> own;          // U or W
-        std::vector<double> log_weights;  // log2
-        std::int64_t rows = 0;
-        double largest_norm = 0;  // the cost's bounding norm
-    };
-
     // Everything about one call that its tasks share.
     struct Call {
         Side stays;
@@ -131,10 +107,10 @@ class CpuBlock final : public Block {
         std::vector<double> sums, values, correction;
     };
 
-    const RoundedSide& side(Side s) const { return sides_[s == Side::row ? 0 : 1]; }
+    const RoundedCloud<T>& side(Side s) const { return sides_[s == Side::row ? 0 : 1]; }
     std::int64_t panel() const { return kernels_.panel_rows; }
 
-    void choose_forms() {
+    void choose_form() {
         const Cost& cost = problem_.cost;
         switch (cost.kind()) {
             case CostKind::sqeuclidean:
@@ -153,52 +129,6 @@ class CpuBlock final : public Block {
                 factor_ = -cost.product_factor();
                 break;
         }
-        if (!cost.uses_products()) return;
-        terms_.square = cost.row_term(1) - cost.row_term(0);
-        terms_.constant = cost.row_term(0);
-        // <x, y> = <x', y'> + <x', c> + <c, y'> + |c|^2 for x = x' + c, y = y' + c: what centring takes off `dot`.
-        if (cost.kind() == CostKind::dot) {
-            double squared = 0;
-            for (const double c : problem_.centre) {
-                terms_.linear.push_back(-c);
-                squared += c * c;
-            }
-            terms_.constant -= squared / 2;
-        }
-    }
-
-    RoundedSide rounded(const Cloud& cloud) const {
-        RoundedSide result;
-        result.rows = cloud.rows;
-        result.points = hwy::AllocateAligned<T>(static_cast<std::size_t>(std::max<std::int64_t>(cloud.rows * d_, 1)));
-        result.own.resize(static_cast<std::size_t>(cloud.rows));
-        result.log_weights.resize(static_cast<std::size_t>(cloud.rows));
-        double largest = 0;
-#pragma omp parallel for schedule(static) reduction(max : largest)
-        for (std::int64_t i = 0; i < cloud.rows; ++i) {
-            const auto point = cloud.point(i);
-            double norm = 1;
-            if (problem_.cost.normalises_rows()) {
-                norm = 0;
-                for (const double x : point) norm += x * x;
-                norm = std::sqrt(norm);
-            }
-            T* to = result.points.get() + i * d_;
-            std::vector<double> centred(point.begin(), point.end());
-            for (std::int64_t k = 0; k < d_; ++k) {
-                double& x = centred[static_cast<std::size_t>(k)];
-                if (problem_.cost.may_be_centred() && !problem_.centre.empty())
-                    x -= problem_.centre[static_cast<std::size_t>(k)];
-                x /= norm;
-                to[k] = static_cast<T>(x);
-            }
-            const auto at = static_cast<std::size_t>(i);
-            result.own[at] = problem_.cost.uses_products() ? terms_(to, d_) : 0;
-            result.log_weights[at] = cloud.weights[at] > 0 ? std::log2(cloud.weights[at]) : -infinity;
-            largest = std::max(largest, problem_.cost.bounding_norm(centred));
-        }
-        result.largest_norm = largest;
-        return result;
     }
 
     // f or g with everything of the logit that belongs to one point, in units of log 2.
@@ -220,13 +150,12 @@ class CpuBlock final : public Block {
         call.form = problem_.cost.uses_products() && !differences ? PairForm::product : form_;
         call.factor = call.form == PairForm::product ? problem_.cost.product_factor() : factor_;
 
-        const RoundedSide& summed = side(other(stays));
+        const RoundedCloud<T>& summed = side(other(stays));
         const std::span<const double> potential = stays == Side::row ? potentials.g : potentials.f;
-        const auto length = static_cast<std::size_t>(std::max<std::int64_t>(summed.rows, 1));
-        call.g = hwy::AllocateAligned<T>(length);
-        call.w = hwy::AllocateAligned<T>(length);
+        call.g = allocate<T>(summed.rows);
+        call.w = allocate<T>(summed.rows);
         const bool own = call.form == PairForm::product || call.form == PairForm::inner;
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (summed.rows > few)
         for (std::int64_t j = 0; j < summed.rows; ++j) {
             const auto at = static_cast<std::size_t>(j);
             const double exact = own_logit(potential[at], own ? summed.own[at] : 0, call) + summed.log_weights[at];
@@ -237,9 +166,9 @@ class CpuBlock final : public Block {
         }
         if (weighting != nullptr && weighting->kind == Weighting::Kind::columns) round_columns(call, summed.rows);
         if (differences) {
-            call.cost_columns = hwy::AllocateAligned<T>(length);
-            for (std::size_t j = 0; j < length; ++j) {
-                call.cost_columns[j] = own && j < summed.own.size() ? static_cast<T>(summed.own[j]) : T(0);
+            call.cost_columns = allocate<T>(summed.rows);
+            for (std::size_t j = 0; j < summed.own.size(); ++j) {
+                call.cost_columns[j] = own ? static_cast<T>(summed.own[j]) : T(0);
             }
         }
 
@@ -267,8 +196,8 @@ class CpuBlock final : public Block {
             for (std::int64_t k = 0; k < width; ++k) call.column_means[static_cast<std::size_t>(k)] += v[j * width + k];
         }
         for (double& mean : call.column_means) mean /= static_cast<double>(std::max<std::int64_t>(rows, 1));
-        call.columns = hwy::AllocateAligned<T>(static_cast<std::size_t>(std::max<std::int64_t>(rows * width, 1)));
-#pragma omp parallel for schedule(static)
+        call.columns = allocate<T>(rows * width);
+#pragma omp parallel for schedule(static) if (rows * width > few)
         for (std::int64_t j = 0; j < rows; ++j) {
             for (std::int64_t k = 0; k < width; ++k) {
                 call.columns[static_cast<std::size_t>(j * width + k)] =
@@ -280,17 +209,16 @@ class CpuBlock final : public Block {
     Scratch scratch(const Call& call) const {
         const auto p = static_cast<std::size_t>(panel());
         Scratch s;
-        s.x = hwy::AllocateAligned<T>(p * static_cast<std::size_t>(d_));
-        s.f = hwy::AllocateAligned<T>(p);
+        s.x = allocate<T>(panel() * d_);
+        s.f = allocate<T>(panel());
         s.correction.resize(p);
         s.sums.resize(p);
         if (call.weighting == nullptr && !call.safe) return s;
-        const auto buffer = p * static_cast<std::size_t>(call.tile);
-        s.logits = hwy::AllocateAligned<T>(buffer);
-        s.costs = hwy::AllocateAligned<T>(buffer);
-        s.maximum = hwy::AllocateAligned<T>(p);
-        s.rescale = hwy::AllocateAligned<T>(p);
-        s.row_offsets = hwy::AllocateAligned<T>(p);
+        s.logits = allocate<T>(panel() * call.tile);
+        s.costs = allocate<T>(panel() * call.tile);
+        s.maximum = allocate<T>(panel());
+        s.rescale = allocate<T>(panel());
+        s.row_offsets = allocate<T>(panel());
         if (call.weighting != nullptr) s.values.resize(p * static_cast<std::size_t>(call.weighting->width));
         return s;
     }
@@ -313,7 +241,9 @@ class CpuBlock final : public Block {
         for (int t = 0; t < omp_get_max_threads(); ++t) scratches.push_back(scratch(call));
 
         const std::int64_t blocks = ceil_div(rows, task_rows);
-#pragma omp parallel for schedule(dynamic, 1)
+        // Waking threads costs more than a small problem.
+        const bool worth_it = static_cast<double>(rows) * static_cast<double>(side(other(stays)).rows) > 1e5;
+#pragma omp parallel for schedule(dynamic, 1) if (worth_it)
         for (std::int64_t task = 0; task < blocks * call.chunks; ++task) {
             const std::int64_t begin = task / call.chunks * task_rows;
             const auto c = static_cast<std::size_t>(task % call.chunks);
@@ -358,7 +288,7 @@ class CpuBlock final : public Block {
         const bool buffered = call.safe || call.weighting != nullptr;
         if (buffered) std::fill_n(s.maximum.get(), panel(), call.safe ? static_cast<T>(no_mass) : T(0));
 
-        const RoundedSide& summed = side(other(call.stays));
+        const RoundedCloud<T>& summed = side(other(call.stays));
         Tile<T> tile{};
         tile.form = call.form;
         tile.factor = static_cast<T>(call.factor);
@@ -384,27 +314,19 @@ class CpuBlock final : public Block {
 
     // Coordinate-major points and own logits of a panel; unused lanes repeat the last point.
     void load_panel(const Call& call, Scratch& s, std::int64_t first, std::int64_t count) const {
-        const RoundedSide& staying = side(call.stays);
+        const RoundedCloud<T>& staying = side(call.stays);
         const double unit = call.form == PairForm::product ? call.scale * call.factor : 1;
-        const bool scaled = unit != 1 && unit != 0;
+        // Scaling rounds the points once more: their norms are then taken from what the products will see.
+        const bool rounded_again = sizeof(T) < sizeof(double) && unit != 1 && unit != 0;
+        const bool own_counts = call.form == PairForm::product || call.form == PairForm::inner;
         for (std::int64_t lane = 0; lane < panel(); ++lane) {
             const std::int64_t i = first + std::min(lane, count - 1);
             const auto at = static_cast<std::size_t>(i);
             const T* x = staying.points.get() + i * d_;
-            // Scaling rounds the point once more: its norm is taken from what the products will see.
-            const bool renorm = scaled && sizeof(T) < sizeof(double);
-            double squares = 0, linear = 0;
-            for (std::int64_t k = 0; k < d_; ++k) {
-                const T x_k = static_cast<T>(static_cast<double>(x[k]) * unit);
-                s.x[static_cast<std::size_t>(k * panel() + lane)] = x_k;
-                if (!renorm) continue;
-                const double seen = static_cast<double>(x_k) / unit;
-                squares += seen * seen;
-                if (!terms_.linear.empty()) linear += terms_.linear[static_cast<std::size_t>(k)] * seen;
-            }
-            double own = staying.own[at];
-            if (renorm) own = terms_.square * squares + linear + terms_.constant;
-            if (call.form != PairForm::product && call.form != PairForm::inner) own = 0;
+            T* const to = s.x.get() + lane;
+            for (std::int64_t k = 0; k < d_; ++k) to[k * panel()] = static_cast<T>(static_cast<double>(x[k]) * unit);
+            double own = own_counts ? staying.own[at] : 0;
+            if (rounded_again) own = own_term_(to, panel(), d_, 1 / unit);
             const double exact = own_logit(call.potential[at], own, call);
             const T rounded_f = static_cast<T>(exact);
             s.f[static_cast<std::size_t>(lane)] = rounded_f;
@@ -470,8 +392,8 @@ class CpuBlock final : public Block {
     std::int64_t d_;
     PairForm form_ = PairForm::square;  // of the cost where it is formed from differences or must be seen
     double factor_ = 1;
-    Terms terms_;
-    RoundedSide sides_[2];
+    cpu::OwnTerm own_term_;
+    RoundedCloud<T> sides_[2];
     std::unique_ptr<Block> reference_;
 };
 
