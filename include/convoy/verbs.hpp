@@ -26,18 +26,20 @@ struct Potentials {
 /// What `apply` averages under the plan; `w_ij` is a row of numbers.
 struct Weighting {
     enum class Kind {
-        columns,  ///< w_ij = row of `values` that belongs to the summed index
+        columns,  ///< w_ij = row of `columns` that belongs to the summed index
         cost,     ///< w_ij = (C_ij - shift, (C_ij - shift)^2)
+        values,   ///< w_ij = (C_ij, log(P_ij/(a_i b_j))): what the values of a plan are made of
         gradient  ///< w_ij = grad h(x_i - y_j), d numbers; with side column: grad h(y_j - x_i)
     };
     Kind kind = Kind::cost;
-    std::span<const double> values;  ///< columns: summed side's rows x width, row-major
-    std::int64_t width = 2;          ///< numbers in w_ij: columns: any; cost: 2; gradient: d
-    double shift = 0;                ///< cost: subtracted before squaring, so that variances do not cancel
+    std::span<const double> columns;  ///< columns: summed side's rows x width, row-major
+    std::int64_t width = 2;           ///< numbers in w_ij: columns: any; cost, values: 2; gradient: d
+    double shift = 0;                 ///< cost: subtracted before squaring, so that variances do not cancel
 
-    static Weighting of_columns(std::span<const double> values, std::int64_t width) {
-        return {Kind::columns, values, width, 0};
+    static Weighting of_columns(std::span<const double> columns, std::int64_t width) {
+        return {Kind::columns, columns, width, 0};
     }
+    static Weighting of_values() { return {Kind::values, {}, 2, 0}; }
     static Weighting of_cost(double shift = 0) { return {Kind::cost, {}, 2, shift}; }
     static Weighting of_gradient(std::int64_t dimension) { return {Kind::gradient, {}, dimension, 0}; }
 };

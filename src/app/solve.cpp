@@ -100,6 +100,7 @@ void leave_annealing(Coupling& coupling, SinkhornState& state, double epsilon) {
 Verdict solve_and_audit(Coupling& coupling, Sinkhorn& sinkhorn, SinkhornState& state, const SolverOptions& options,
                         const StopRequest& stop, Console& console, Phases& phases) {
     constexpr int most_retries = 3;
+    constexpr double largest_error = 2.01;  // L1, of two distributions, and some rounding
     const Communicator& world = coupling.grid().world();
     const double epsilon = sinkhorn.options.epsilon;
     bool solver_converged = false;
@@ -119,6 +120,12 @@ Verdict solve_and_audit(Coupling& coupling, Sinkhorn& sinkhorn, SinkhornState& s
         if (stop.agreed(world) == StopReason::signal) give_up(state);
 
         const double audited = verdict.audit.error();
+        if (!(audited <= largest_error)) {
+            throw Failure{
+                fmt::format("the audited error is {:.2g} (no plan has one above 2): rounding of the cost is {:.1g} "
+                            "epsilon; use --precision double, a larger --epsilon, or points nearer to each other",
+                            audited, coupling.rounding_of_cost() / epsilon)};
+        }
         // All rows and columns in double outrank the solver's own figure; a sample only confirms it.
         if (audited <= options.tolerance && (solver_converged || !verdict.audit.sampled)) {
             if (state.status != Status::converged) state.reason = "the audited error is within the tolerance";
@@ -130,9 +137,11 @@ Verdict solve_and_audit(Coupling& coupling, Sinkhorn& sinkhorn, SinkhornState& s
             return verdict;
         }
         if (state.status != Status::converged || retry == most_retries) {
-            if (state.status == Status::converged) {
-                state.reason = fmt::format("the solver's error is {:.1e}, but audited in double it is {:.1e}",
-                                           state.marginal_error, audited);
+            if (state.status == Status::converged || retry > 0) {
+                state.reason = fmt::format(
+                    "the solver's error is {:.2e}, but audited in double it is {:.2e} and did not "
+                    "fall below {:.1e}",
+                    state.marginal_error, audited, options.tolerance);
             }
             state.status = Status::not_converged;
             return verdict;

@@ -312,7 +312,9 @@ double Coupling::mean(Side side, std::span<const double> u) const {
 }
 
 double Coupling::marginal_error(Side side, std::span<const double> log_sum) const {
-    const auto term = [&](auto i) { return std::abs(std::expm1(log_sum[i])); };
+    // Hopeless potentials have errors beyond fp64's range: large then, not infinite. nan stays nan.
+    constexpr double largest_exponent = 600;
+    const auto term = [&](auto i) { return std::abs(std::expm1(std::min(log_sum[i], largest_exponent))); };
     return grid_.holders(side).ordered_sum(weighted_sum(local(side).weights, term));
 }
 

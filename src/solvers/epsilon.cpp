@@ -366,6 +366,11 @@ double EpsilonRule::resolve(const Coupling& coupling) const {
     const CostMoments of_cost = cost_moments(coupling, unit == Unit::standard_deviation);
     const double scale = unit == Unit::mean ? of_cost.mean : of_cost.standard_deviation;
     const std::string cost = coupling.cost().name();
+    CONVOY_VALIDATE(
+        std::isfinite(of_cost.mean) && std::isfinite(scale),
+        fmt::format("epsilon {} is not known (the {} of the cost '{}' overflows what fp64 holds): scale the points "
+                    "down, or give epsilon as a number",
+                    name(), unit == Unit::mean ? "mean" : "standard deviation", cost));
     if (unit == Unit::mean) {
         CONVOY_VALIDATE(scale > 0,
                         fmt::format("epsilon {} is not usable (the mean of the cost '{}' over all pairs is {}, "

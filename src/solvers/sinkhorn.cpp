@@ -63,6 +63,12 @@ struct Sinkhorn::Found {
 Sinkhorn::Sinkhorn(Coupling& coupling, SinkhornOptions opts)
     : options{opts}, coupling_{&coupling}, range_bound_{coupling.cost_range_bound()} {
     CONVOY_EXPECT(opts.epsilon > 0);
+    // Products of two costs stay within fp64, costs with room to spare within fp32.
+    const bool single = coupling.precision() == Precision::single;
+    CONVOY_VALIDATE(
+        range_bound_ <= (single ? 1e36 : 1e150),
+        fmt::format("costs of up to {:.2g} are too large (for {} precision); scale the points{}", range_bound_,
+                    single ? "single" : "double", single ? ", or use --precision double" : ""));
 }
 
 SinkhornState Sinkhorn::start() const {
@@ -120,9 +126,11 @@ Sinkhorn::Found Sinkhorn::half_pass(Side stays, SinkhornState& state, bool error
     if (!std::isfinite(measured)) {
         state.status = Status::failed;
         state.reason = fmt::format(
-            "the marginal error is not a number at half-pass {} (epsilon {:.3g}); epsilon may be too "
-            "small for this precision: try --precision double or a larger --epsilon",
-            state.half_passes, state.epsilon);
+            "the marginal error is not a number at half-pass {} (epsilon {:.3g}, costs up to {:.3g}); epsilon may be "
+            "too "
+            "small for this precision: {}use a larger --epsilon",
+            state.half_passes, state.epsilon, range_bound_,
+            coupling_->precision() == Precision::single ? "use --precision double, or " : "");
         return found;
     }
     if (!state.annealing && error_means_something) {

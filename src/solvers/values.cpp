@@ -57,10 +57,11 @@ std::vector<std::int64_t> audited_points(const Coupling& coupling, Side side, bo
     return local;
 }
 
-// log sums, and averages of C under each row's sums where asked for, in fp64 from the points as given.
+// Of some rows or columns: log sums, and for rows what the values are made of. With t_ij = (f_i + g_j - C_ij)/eps:
 struct ExactSums {
-    std::vector<double> log_sum;
-    std::vector<double> cost;  // sum_j b_j exp(t_ij) C_ij
+    std::vector<double> log_sum;  // log sum_j b_j exp(t_ij)
+    std::vector<double> cost;     // sum_j b_j exp(t_ij) C_ij
+    std::vector<double> density;  // sum_j b_j exp(t_ij) t_ij: not from f, g and C, which would cancel
 };
 
 // Sums over the whole other side for the selected points of `side`; in pieces, so that little is held twice.
@@ -71,7 +72,8 @@ ExactSums exact_sums(const Coupling& coupling, Side side, const std::vector<std:
     const std::vector<double>& others = side == Side::row ? g : f;
     const Cloud& summed = coupling.local(other(side));
     const auto size = rows.size();
-    std::vector<double> sum(size, 0.0), cost(size, 0.0), largest(safety == Safety::safe ? size : 0, -infinity);
+    std::vector<double> sum(size, 0.0), cost(size, 0.0), density(size, 0.0),
+        largest(safety == Safety::safe ? size : 0, -infinity);
 
     for (std::int64_t begin = 0; begin < summed.rows; begin += audit_piece) {
         std::vector<std::int64_t> piece_rows(static_cast<std::size_t>(std::min(audit_piece, summed.rows - begin)));
@@ -90,9 +92,9 @@ ExactSums exact_sums(const Coupling& coupling, Side side, const std::vector<std:
                                     row ? piece_potential : std::span<const double>{own}};
         const LocalRun all{LocalIndex{0}, picked.rows};
         Sums found;
-        std::vector<double> costs;
+        std::vector<double> averages;
         if (row) {
-            block->apply(side, all, potentials, epsilon, safety, Weighting::of_cost(), found, costs);
+            block->apply(side, all, potentials, epsilon, safety, Weighting::of_values(), found, averages);
         } else {
             block->reduce(side, all, potentials, epsilon, safety, found);
         }
@@ -105,7 +107,9 @@ ExactSums exact_sums(const Coupling& coupling, Side side, const std::vector<std:
                 largest[i] = larger;
             }
             sum[i] = keep * sum[i] + take * found.sum[i];
-            if (row) cost[i] = keep * cost[i] + take * costs[2 * i];
+            if (!row) continue;
+            cost[i] = keep * cost[i] + take * averages[2 * i];
+            density[i] = keep * density[i] + take * averages[2 * i + 1];
         }
     }
 
@@ -116,14 +120,17 @@ ExactSums exact_sums(const Coupling& coupling, Side side, const std::vector<std:
         const double factor = largest[i] == -infinity ? 0 : std::exp(largest[i] - shift[i]);
         sum[i] *= factor;
         cost[i] *= factor;
+        density[i] *= factor;
     }
     sharers.sum(sum);
     sharers.sum(cost);
+    sharers.sum(density);
     ExactSums exact;
     for (std::size_t i = 0; i < size; ++i) {
         const double s = shift.empty() ? 0 : shift[i];
         exact.log_sum.push_back(s + std::log(sum[i]));
         exact.cost.push_back(std::exp(s) * cost[i]);
+        exact.density.push_back(std::exp(s) * density[i]);
     }
     return exact;
 }
@@ -149,12 +156,14 @@ ExactSums exact_sums(const Coupling& coupling, Side side, const std::vector<std:
 
 // The same of all rows, in the precision of the run.
 ExactSums sums_of_run(Coupling& coupling, const std::vector<double>& f, const std::vector<double>& g, double epsilon) {
-    Coupling::Average average = coupling.apply(Side::row, {f, g}, epsilon, Safety::shifted, Weighting::of_cost());
+    Coupling::Average average = coupling.apply(Side::row, {f, g}, epsilon, Safety::shifted, Weighting::of_values());
     const bool safe = !trustworthy(coupling, average.log_sum);
-    if (safe) average = coupling.apply(Side::row, {f, g}, epsilon, Safety::safe, Weighting::of_cost());
-    ExactSums sums{std::move(average.log_sum), std::vector<double>(f.size())};
+    if (safe) average = coupling.apply(Side::row, {f, g}, epsilon, Safety::safe, Weighting::of_values());
+    ExactSums sums{std::move(average.log_sum), std::vector<double>(f.size()), std::vector<double>(f.size())};
     for (std::size_t i = 0; i < f.size(); ++i) {
-        sums.cost[i] = average.value[2 * i] * (safe ? std::exp(sums.log_sum[i]) : 1.0);
+        const double scale = safe ? std::exp(sums.log_sum[i]) : 1.0;
+        sums.cost[i] = scale * average.value[2 * i];
+        sums.density[i] = scale * average.value[2 * i + 1];
     }
     return sums;
 }
@@ -209,19 +218,17 @@ Verdict audit_and_value(Coupling& coupling, const std::vector<double>& f, const 
     verdict.audit.sampled = !all;
     verdict.audit.source_error = error_of(coupling, Side::row, rows, row_sums.log_sum, verdict.audit.rows);
     verdict.audit.target_error = error_of(coupling, Side::column, columns, column_sums.log_sum, verdict.audit.columns);
-    if (!all) {  // values need every row's sums: a pass each way in the precision of the run
+    if (!all) {  // values need every row's sums: a pass in the precision of the run
         row_sums = sums_of_run(coupling, f, g, epsilon);
-        column_sums.log_sum = coupling.reduce(Side::column, {f, g}, epsilon, Safety::shifted);
+        // Only the entropy asks for all columns' sums; theirs are 1 to within the error, which is not worth a pass.
+        column_sums.log_sum.assign(g.size(), 0.0);
     }
 
     Values& values = verdict.values;
     values.transport_cost = coupling.mean(Side::row, row_sums.cost);
     values.mass = plan_sum(coupling, Side::row, row_sums.log_sum, std::vector<double>(f.size(), 1.0));
     values.dual_value = coupling.mean(Side::row, f) + coupling.mean(Side::column, g) - epsilon * (values.mass - 1);
-    // sum P log(P/(a b^T)) = sum P (f + g - C)/eps
-    const double log_density = (plan_sum(coupling, Side::row, row_sums.log_sum, f) +
-                                plan_sum(coupling, Side::column, column_sums.log_sum, g) - values.transport_cost) /
-                               epsilon;
+    const double log_density = coupling.mean(Side::row, row_sums.density);  // sum P log(P/(a b^T))
     values.kl = log_density - values.mass + 1;
     const OwnEntropy source = own_entropy(coupling, Side::row, row_sums.log_sum);
     const OwnEntropy target = own_entropy(coupling, Side::column, column_sums.log_sum);

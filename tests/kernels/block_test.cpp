@@ -115,7 +115,8 @@ TEST_P(EveryVerb, AgreesWithTheReference) {
             }
 
             const std::vector<double> columns = noise(summed * 7, 1, 9);
-            std::vector<Weighting> weightings{Weighting::of_columns(columns, 7), Weighting::of_cost(0.5 * s.epsilon)};
+            std::vector<Weighting> weightings{Weighting::of_columns(columns, 7), Weighting::of_cost(0.5 * s.epsilon),
+                                              Weighting::of_values()};
             if (s.cost.translation_invariant()) weightings.push_back(Weighting::of_gradient(c.d));
             for (const Weighting& weighting : weightings) {
                 Sums expected_sums, sums;

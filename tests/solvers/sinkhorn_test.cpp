@@ -272,6 +272,53 @@ TEST(Sinkhorn, FailsInWordsOnNotANumber) {
     EXPECT_NE(state.reason.find("half-pass 1"), std::string::npos) << state.reason;
 }
 
+TEST(Sinkhorn, SolvesFarOffCloudsLikeNearOnes) {
+    for (const char* cost : {"sqeuclidean", "dot", "euclidean"}) {
+        std::vector<double> kl;
+        for (const double offset : {0.0, 1e3}) {
+            Problem p = problem(60, 50, 3, cost);
+            p.epsilon = 2;
+            for (double& x : p.source.points) x += offset;
+            for (double& y : p.target.points) y += offset;
+            Coupling coupling = coupling_of(p, {1, Communicator::world().size()}, Precision::fp64);
+
+            const SinkhornState state = solved(coupling, options_for(p, 1e-9));
+
+            ASSERT_EQ(state.status, Status::converged) << cost << " " << offset << ": " << state.reason;
+            kl.push_back(audit_and_value(coupling, state.f, state.g, p.epsilon, 0).values.kl);
+        }
+        EXPECT_NEAR(kl[1], kl[0], 1e-7) << cost;  // costs of 1e6 over epsilon 2, twice rounded
+    }
+}
+
+TEST(Values, RelativeEntropyDoesNotCancelWhenTheCloudsAreFarApart) {
+    std::vector<double> kl;
+    for (const double apart : {0.0, 1e4}) {
+        Problem p = problem(60, 50);
+        p.epsilon = 2;
+        for (double& x : p.source.points) x += apart;
+        Coupling coupling = coupling_of(p, {1, Communicator::world().size()}, Precision::fp64);
+
+        const SinkhornState state = solved(coupling, options_for(p, 1e-6));
+
+        kl.push_back(audit_and_value(coupling, state.f, state.g, p.epsilon, 0).values.kl);
+    }
+    // A translation changes no entropy; the two runs may end anywhere within their tolerance.
+    EXPECT_NEAR(kl[1], kl[0], 1e-5);
+}
+
+TEST(Sinkhorn, RecoversFromHopelessPotentials) {
+    const Problem p = problem(60, 50);
+    Coupling coupling = coupling_of(p, {1, Communicator::world().size()}, Precision::single);
+    const Sinkhorn sinkhorn{coupling, options_for(p)};
+    SinkhornState state = sinkhorn.start();
+    state = sinkhorn.start(std::vector<double>(state.f.size(), 1e6), std::vector<double>(state.g.size(), -3e6));
+
+    while (state.status == Status::running) sinkhorn.step(state);
+
+    EXPECT_EQ(state.status, Status::converged) << state.reason;
+}
+
 TEST(FixGauge, BalancesThePotentialsWithoutChangingThePlan) {
     const Problem p = problem(40, 30);
     Coupling coupling = coupling_of(p, {1, Communicator::world().size()}, Precision::fp64);

@@ -97,13 +97,14 @@ class CpuBlock final : public Block {
         Aligned<T> g, w;     // of the summed side
         Aligned<T> columns;  // Weighting::columns, rounded about their means
         std::vector<double> column_means;
-        Aligned<T> cost_columns;  // W_j in the precision of the costs
+        Aligned<T> cost_columns;     // W_j in the precision of the costs
+        Aligned<T> density_columns;  // -log2 of the summed weights, and what rounding took off g_j
         std::int64_t tile, chunks, chunk;
     };
 
     // A task's working memory.
     struct Scratch {
-        Aligned<T> x, f, logits, costs, maximum, rescale, row_offsets;
+        Aligned<T> x, f, logits, costs, densities, maximum, rescale, row_offsets, density_rows;
         std::vector<double> sums, values, correction;
     };
 
@@ -165,6 +166,14 @@ class CpuBlock final : public Block {
             call.w[at] = mass ? static_cast<T>(std::exp2(exact - static_cast<double>(rounded_g))) : T(0);
         }
         if (weighting != nullptr && weighting->kind == Weighting::Kind::columns) round_columns(call, summed.rows);
+        if (weighting != nullptr && weighting->kind == Weighting::Kind::values) {
+            call.density_columns = allocate<T>(summed.rows);
+            for (std::size_t j = 0; j < summed.log_weights.size(); ++j) {
+                const bool mass = call.w[j] > 0;
+                call.density_columns[j] =
+                    mass ? static_cast<T>(std::log2(static_cast<double>(call.w[j])) - summed.log_weights[j]) : T(0);
+            }
+        }
         if (differences) {
             call.cost_columns = allocate<T>(summed.rows);
             for (std::size_t j = 0; j < summed.own.size(); ++j) {
@@ -191,7 +200,7 @@ class CpuBlock final : public Block {
     static void round_columns(Call& call, std::int64_t rows) {
         const std::int64_t width = call.weighting->width;
         call.column_means.assign(static_cast<std::size_t>(width), 0.0);
-        const double* v = call.weighting->values.data();
+        const double* v = call.weighting->columns.data();
         for (std::int64_t j = 0; j < rows; ++j) {
             for (std::int64_t k = 0; k < width; ++k) call.column_means[static_cast<std::size_t>(k)] += v[j * width + k];
         }
@@ -216,9 +225,11 @@ class CpuBlock final : public Block {
         if (call.weighting == nullptr && !call.safe) return s;
         s.logits = allocate<T>(panel() * call.tile);
         s.costs = allocate<T>(panel() * call.tile);
+        s.densities = allocate<T>(panel() * call.tile);
         s.maximum = allocate<T>(panel());
         s.rescale = allocate<T>(panel());
         s.row_offsets = allocate<T>(panel());
+        s.density_rows = allocate<T>(panel());
         if (call.weighting != nullptr) s.values.resize(p * static_cast<std::size_t>(call.weighting->width));
         return s;
     }
@@ -331,6 +342,10 @@ class CpuBlock final : public Block {
             const T rounded_f = static_cast<T>(exact);
             s.f[static_cast<std::size_t>(lane)] = rounded_f;
             s.correction[static_cast<std::size_t>(lane)] = exact - static_cast<double>(rounded_f);
+            if (call.density_columns) {
+                s.density_rows[static_cast<std::size_t>(lane)] =
+                    static_cast<T>(s.correction[static_cast<std::size_t>(lane)]);
+            }
             if (call.cost_columns) {
                 s.row_offsets[static_cast<std::size_t>(lane)] =
                     static_cast<T>((call.form == PairForm::inner ? own : 0) - call.weighting->shift);
@@ -342,6 +357,10 @@ class CpuBlock final : public Block {
         T* costs = call.cost_columns ? s.costs.get() : nullptr;
         const CostOffsets<T> offsets{s.row_offsets.get(), call.cost_columns ? call.cost_columns.get() + j : nullptr};
         kernels_.logits(tile, offsets, s.logits.get(), costs);
+        if (call.density_columns) {
+            kernels_.densities(s.logits.get(), tile.columns, s.density_rows.get(), call.density_columns.get() + j,
+                               s.densities.get());
+        }
         if (call.safe) {
             kernels_.raise_maximum(s.logits.get(), tile.columns, s.maximum.get(), s.rescale.get());
             for (std::size_t i = 0; i < s.sums.size(); ++i) s.sums[i] *= static_cast<double>(s.rescale[i]);
@@ -360,6 +379,8 @@ class CpuBlock final : public Block {
             }
             case Weighting::Kind::cost:
                 return kernels_.add_costs(s.logits.get(), costs, tile.columns, s.values.data());
+            case Weighting::Kind::values:
+                return kernels_.add_values(s.logits.get(), costs, s.densities.get(), tile.columns, s.values.data());
             case Weighting::Kind::gradient:
                 return kernels_.add_gradients(tile, s.logits.get(), costs, s.values.data());
         }
@@ -381,8 +402,9 @@ class CpuBlock final : public Block {
             out.sum[to] = factor * s.sums[from];
             for (std::int64_t k = 0; k < width; ++k) {
                 const double mean = call.column_means.empty() ? 0 : call.column_means[static_cast<std::size_t>(k)];
+                const double unit = call.density_columns && k == 1 ? ln2 : 1;  // densities are kept in log 2
                 values[to * static_cast<std::size_t>(width) + static_cast<std::size_t>(k)] =
-                    factor * (s.values[static_cast<std::size_t>(k * panel() + lane)] + mean * s.sums[from]);
+                    unit * factor * (s.values[static_cast<std::size_t>(k * panel() + lane)] + mean * s.sums[from]);
             }
         }
     }

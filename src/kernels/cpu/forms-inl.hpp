@@ -17,21 +17,22 @@ HWY_BEFORE_NAMESPACE();
 namespace convoy::cpu::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// logit = f + g + <x, y>: the fused multiply-adds start at g.
+// logit = f + g + <x, y>. With few coordinates (Dim, 0 for many) the multiply-adds start at g, which saves an addition;
+// long sums start at 0: f and g are large, nearly cancel what the sum grows to, and would round every step.
 template <class T>
 struct ProductForm {
     explicit ProductForm(const Tile<T>&) {}
-    template <class D>
+    template <int Dim, class D>
     HWY_INLINE hn::Vec<D> Start(D d, T g) const {
-        return hn::Set(d, g);
+        return hn::Set(d, Dim > 0 ? g : T(0));
     }
     template <class D, class V>
     HWY_INLINE V Step(D, V x, V y, V sum) const {
         return hn::MulAdd(x, y, sum);
     }
-    template <class D, class V>
-    HWY_INLINE V Logit(D, V sum, V f, T) const {
-        return hn::Add(sum, f);
+    template <int Dim, class D, class V>
+    HWY_INLINE V Logit(D d, V sum, V f, T g) const {
+        return hn::Add(sum, Dim > 0 ? f : hn::Add(f, hn::Set(d, g)));
     }
     template <class D, class V>
     HWY_INLINE V Cost(D, V sum) const {
@@ -48,11 +49,11 @@ template <class T, class Raw>
 struct CostForm : Raw {
     T factor, scaled;
     explicit CostForm(const Tile<T>& tile) : Raw(tile), factor{tile.factor}, scaled{tile.scale * tile.factor} {}
-    template <class D>
+    template <int Dim, class D>
     HWY_INLINE hn::Vec<D> Start(D d, T) const {
         return hn::Zero(d);
     }
-    template <class D, class V>
+    template <int Dim, class D, class V>
     HWY_INLINE V Logit(D d, V sum, V f, T g) const {
         return hn::NegMulAdd(hn::Set(d, scaled), Raw::Finish(d, sum), hn::Add(f, hn::Set(d, g)));
     }

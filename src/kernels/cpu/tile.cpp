@@ -2,7 +2,7 @@
 
 #include "kernels/cpu/tile.hpp"
 
-#include <limits>
+#include <algorithm>
 
 // Vectors without a size known at compile time cannot sit in arrays, as the register blocks here do; the rest are
 // steps between AVX2, AVX-512 and the baseline that bring nothing to these loops.
@@ -38,20 +38,42 @@ HWY_INLINE void RegisterBlock(const Form& form, const Tile<T>& tile, std::int64_
     const std::int64_t dimension = Dim > 0 ? Dim : tile.dimension;
     const T* HWY_RESTRICT y = tile.y + j * dimension;
     V low[Columns], high[Columns];
-    for (int c = 0; c < Columns; ++c) low[c] = high[c] = form.Start(d, tile.g[j + c]);
-    for (std::int64_t k = 0; k < dimension; ++k) {
-        const V x_low = hn::Load(d, tile.x + k * 2 * lanes);
-        const V x_high = hn::Load(d, tile.x + k * 2 * lanes + lanes);
-        for (int c = 0; c < Columns; ++c) {
-            const V y_k = hn::Set(d, y[c * dimension + k]);
-            low[c] = form.Step(d, x_low, y_k, low[c]);
-            high[c] = form.Step(d, x_high, y_k, high[c]);
+    for (int c = 0; c < Columns; ++c) low[c] = high[c] = form.template Start<Dim>(d, tile.g[j + c]);
+    const auto add_coordinates = [&](std::int64_t begin, std::int64_t end) HWY_ATTR {
+        for (std::int64_t k = begin; k < end; ++k) {
+            const V x_low = hn::Load(d, tile.x + k * 2 * lanes);
+            const V x_high = hn::Load(d, tile.x + k * 2 * lanes + lanes);
+            for (int c = 0; c < Columns; ++c) {
+                const V y_k = hn::Set(d, y[c * dimension + k]);
+                low[c] = form.Step(d, x_low, y_k, low[c]);
+                high[c] = form.Step(d, x_high, y_k, high[c]);
+            }
+        }
+    };
+    if constexpr (Dim > 0) {
+        add_coordinates(0, Dim);
+    } else {
+        // Long sums in parts, so that rounding errors stay those of short ones.
+        constexpr std::int64_t part = 256;
+        add_coordinates(0, std::min(part, dimension));
+        for (std::int64_t begin = part; begin < dimension; begin += part) {
+            V low_before[Columns], high_before[Columns];
+            for (int c = 0; c < Columns; ++c) {
+                low_before[c] = low[c];
+                high_before[c] = high[c];
+                low[c] = high[c] = hn::Zero(d);
+            }
+            add_coordinates(begin, std::min(begin + part, dimension));
+            for (int c = 0; c < Columns; ++c) {
+                low[c] = hn::Add(low[c], low_before[c]);
+                high[c] = hn::Add(high[c], high_before[c]);
+            }
         }
     }
     const V f_low = hn::Load(d, tile.f), f_high = hn::Load(d, tile.f + lanes);
     for (int c = 0; c < Columns; ++c) {
-        use(j + c, form.Logit(d, low[c], f_low, tile.g[j + c]), form.Logit(d, high[c], f_high, tile.g[j + c]), low[c],
-            high[c]);
+        use(j + c, form.template Logit<Dim>(d, low[c], f_low, tile.g[j + c]),
+            form.template Logit<Dim>(d, high[c], f_high, tile.g[j + c]), low[c], high[c]);
     }
 }
 
@@ -203,26 +225,51 @@ void AddColumns(const T* terms, std::int64_t columns, const T* v, std::int64_t w
     for (; k < width; ++k) ColumnsBlock<1>(terms, columns, v + k, width, values + k * panel);
 }
 
-template <class T>
-void AddCosts(const T* terms, const T* costs, std::int64_t columns, double* values) {
+// values[lane] += sum_j terms first, values[P + lane] += sum_j terms second(first, at).
+template <class T, class Second>
+HWY_INLINE void AddPair(const T* terms, const T* first, std::int64_t columns, double* values, const Second& second) {
     const Tag<T> d;
     using V = hn::Vec<Tag<T>>;
     const std::int64_t panel = PanelRows<T>();
     const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
     HWY_ALIGN T buffer[HWY_MAX_BYTES / sizeof(T) * 2];
     for (std::int64_t lane = 0; lane < panel; lane += lanes) {
-        V first = hn::Zero(d), second = hn::Zero(d);
+        V sum = hn::Zero(d), second_sum = hn::Zero(d);
         for (std::int64_t j = 0; j < columns; ++j) {
-            const V c = hn::Load(d, costs + j * panel + lane);
-            const V pc = hn::Mul(hn::Load(d, terms + j * panel + lane), c);
-            first = hn::Add(first, pc);
-            second = hn::MulAdd(pc, c, second);
+            const std::int64_t at = j * panel + lane;
+            const V p = hn::Load(d, terms + at);
+            const V c = hn::Load(d, first + at);
+            sum = hn::MulAdd(p, c, sum);
+            second_sum = hn::MulAdd(p, second(c, at), second_sum);
         }
-        hn::Store(first, d, buffer);
-        hn::Store(second, d, buffer + lanes);
+        hn::Store(sum, d, buffer);
+        hn::Store(second_sum, d, buffer + lanes);
         for (std::int64_t i = 0; i < lanes; ++i) {
             values[lane + i] += static_cast<double>(buffer[i]);
             values[panel + lane + i] += static_cast<double>(buffer[lanes + i]);
+        }
+    }
+}
+
+template <class T>
+void AddCosts(const T* terms, const T* costs, std::int64_t columns, double* values) {
+    AddPair(terms, costs, columns, values, [](auto c, std::int64_t) HWY_ATTR { return hn::Mul(c, c); });
+}
+
+template <class T>
+void AddValues(const T* terms, const T* costs, const T* densities, std::int64_t columns, double* values) {
+    const Tag<T> d;
+    AddPair(terms, costs, columns, values, [&](auto, std::int64_t at) HWY_ATTR { return hn::Load(d, densities + at); });
+}
+
+template <class T>
+void Densities(const T* logits, std::int64_t columns, const T* row, const T* column, T* densities) {
+    const Tag<T> d;
+    const std::int64_t panel = PanelRows<T>();
+    for (std::int64_t j = 0; j < columns; ++j) {
+        for (std::int64_t lane = 0; lane < panel; lane += static_cast<std::int64_t>(hn::Lanes(d))) {
+            const auto own = hn::Add(hn::Load(d, row + lane), hn::Set(d, column[j]));
+            hn::Store(hn::Add(hn::Load(d, logits + j * panel + lane), own), d, densities + j * panel + lane);
         }
     }
 }
@@ -261,6 +308,8 @@ const TileKernels<T>* Kernels() {
                                         Exponentials<T>,
                                         AddColumns<T>,
                                         AddCosts<T>,
+                                        AddValues<T>,
+                                        Densities<T>,
                                         AddGradients<T>};
     return &kernels;
 }

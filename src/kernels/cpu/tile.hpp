@@ -63,6 +63,10 @@ struct TileKernels {
     void (*add_columns)(const T* terms, std::int64_t columns, const T* v, std::int64_t width, double* values);
     // values[lane] += sum_j terms costs, values[P + lane] += sum_j terms costs^2
     void (*add_costs)(const T* terms, const T* costs, std::int64_t columns, double* values);
+    // values[lane] += sum_j terms costs, values[P + lane] += sum_j terms densities
+    void (*add_values)(const T* terms, const T* costs, const T* densities, std::int64_t columns, double* values);
+    // densities[j P + lane] = logits[j P + lane] + row[lane] + column[j]
+    void (*densities)(const T* logits, std::int64_t columns, const T* row, const T* column, T* densities);
     // values[k P + lane] += sum_j terms grad h(x - y_j)_k; costs needed for PairForm::root
     void (*add_gradients)(const Tile<T>&, const T* terms, const T* costs, double* values);
 };

@@ -51,7 +51,7 @@ class ReferenceBlock final : public Block {
                 const double mass = summed.weights[static_cast<std::size_t>(j)];
                 const double p = mass * std::exp(logit(stays, i, j, potentials, epsilon) - shift);
                 out.sum[r] += p;
-                averaged(stays, i, j, weighting, w);
+                averaged(stays, i, j, potentials, epsilon, weighting, w);
                 for (std::size_t k = 0; k < width; ++k) values[r * width + k] += p * w[k];
             }
         }
@@ -98,12 +98,12 @@ class ReferenceBlock final : public Block {
         return (f + g - pair_cost(stays, i, j)) / epsilon;
     }
 
-    void averaged(Side stays, std::int64_t i, std::int64_t j, const Weighting& weighting,
-                  std::vector<double>& w) const {
+    void averaged(Side stays, std::int64_t i, std::int64_t j, const Potentials& potentials, double epsilon,
+                  const Weighting& weighting, std::vector<double>& w) const {
         switch (weighting.kind) {
             case Weighting::Kind::columns:
                 for (std::size_t k = 0; k < w.size(); ++k) {
-                    w[k] = weighting.values[static_cast<std::size_t>(j) * w.size() + k];
+                    w[k] = weighting.columns[static_cast<std::size_t>(j) * w.size() + k];
                 }
                 return;
             case Weighting::Kind::cost: {
@@ -112,6 +112,10 @@ class ReferenceBlock final : public Block {
                 w[1] = c * c;
                 return;
             }
+            case Weighting::Kind::values:
+                w[0] = pair_cost(stays, i, j);
+                w[1] = logit(stays, i, j, potentials, epsilon);
+                return;
             case Weighting::Kind::gradient: {
                 std::vector<double> z(w.size());
                 for (std::size_t k = 0; k < z.size(); ++k) {
