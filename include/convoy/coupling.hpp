@@ -3,6 +3,7 @@
 /// The coupling of two distributed clouds: the three verbs over all ranks of a grid. Solvers see only this.
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -17,6 +18,7 @@
 namespace convoy {
 
 class Block;
+struct Sums;
 
 enum class Backend { reference, cpu };
 
@@ -92,6 +94,9 @@ class Coupling {
     double cost_range_bound() const;
 
     const Meters& meters() const { return meters_; }
+    /// Called on this rank several times within a long reduction, with the share of its rows that are done. It may look
+    /// at clocks and speak, not communicate.
+    void while_reducing(std::function<void(double)> call) { while_reducing_ = std::move(call); }
 
  private:
     void rebuild();
@@ -100,6 +105,7 @@ class Coupling {
     void max_over_sharers(Side stays, std::span<double> values);
     void count_pairs(Side stays, std::int64_t rows);
     void count_safe(Side stays, std::int64_t rows);
+    Sums local_sums(Side stays, LocalRun range, const Potentials& potentials, double epsilon, Safety safety);
     std::vector<double> safe_sums(Side stays, LocalRun range, const Potentials& potentials, double epsilon);
 
     Grid grid_;
@@ -111,6 +117,7 @@ class Coupling {
     double rounding_of_cost_ = 0;
     std::unique_ptr<Block> block_;
     Meters meters_;
+    std::function<void(double)> while_reducing_;
 };
 
 }  // namespace convoy

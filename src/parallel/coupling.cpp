@@ -149,13 +149,30 @@ void Coupling::count_safe(Side stays, std::int64_t rows) {
     if (grid_.sharers(stays).is_root()) meters_.safe_rows += rows;  // once for all that share them
 }
 
-std::vector<double> Coupling::safe_sums(Side stays, LocalRun range, const Potentials& potentials, double epsilon) {
-    Sums sums;
-    {
-        const Stopwatch watch{meters_.kernel_seconds};
-        block_->reduce(stays, range, potentials, epsilon, Safety::safe, sums);
+// This rank's sums, piece by piece: pieces depend on sizes only, and one takes seconds at most. No communication, since
+// ranks that share the rows may have other pieces.
+Sums Coupling::local_sums(Side stays, LocalRun range, const Potentials& potentials, double epsilon, Safety safety) {
+    constexpr double pairs_of_a_piece = 8e9;
+    constexpr double rows_at_least = 1024;
+    const double columns = static_cast<double>(std::max<std::int64_t>(local(other(stays)).rows, 1));
+    const auto rows = static_cast<std::int64_t>(std::max(std::floor(pairs_of_a_piece / columns), rows_at_least));
+    Sums all, piece;
+    for (std::int64_t done = 0; done < range.count; done += rows) {
+        const LocalRun part{LocalIndex{range.first.value + done}, std::min(rows, range.count - done)};
+        {
+            const Stopwatch watch{meters_.kernel_seconds};
+            block_->reduce(stays, part, potentials, epsilon, safety, piece);
+        }
+        all.sum.insert(all.sum.end(), piece.sum.begin(), piece.sum.end());
+        all.max.insert(all.max.end(), piece.max.begin(), piece.max.end());
+        count_pairs(stays, part.count);
+        if (while_reducing_) while_reducing_(static_cast<double>(done + part.count) / static_cast<double>(range.count));
     }
-    count_pairs(stays, range.count);
+    return all;
+}
+
+std::vector<double> Coupling::safe_sums(Side stays, LocalRun range, const Potentials& potentials, double epsilon) {
+    Sums sums = local_sums(stays, range, potentials, epsilon, Safety::safe);
     count_safe(stays, range.count);
     std::vector<double> largest = sums.max;
     max_over_sharers(stays, largest);
@@ -170,16 +187,10 @@ std::vector<double> Coupling::reduce(Side stays, const Potentials& potentials, d
     const LocalRun all = whole(local(stays));
     if (safety == Safety::safe) return safe_sums(stays, all, potentials, epsilon);
 
-    Sums sums;
-    {
-        const Stopwatch watch{meters_.kernel_seconds};
-        block_->reduce(stays, all, potentials, epsilon, Safety::shifted, sums);
-    }
-    count_pairs(stays, all.count);
-    sum_over_sharers(stays, sums.sum);
+    std::vector<double> log_sum = local_sums(stays, all, potentials, epsilon, Safety::shifted).sum;
+    sum_over_sharers(stays, log_sum);
     // The sums are the same bits on all sharers, so all of them go the same way here.
-    const std::vector<LocalRun> again = untrustworthy_runs(sums.sum);
-    std::vector<double> log_sum = std::move(sums.sum);
+    const std::vector<LocalRun> again = untrustworthy_runs(log_sum);
     for (double& s : log_sum) s = std::log(s);
     for (const LocalRun& run : again) {
         const std::vector<double> safe = safe_sums(stays, run, potentials, epsilon);
