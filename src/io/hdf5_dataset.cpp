@@ -63,6 +63,20 @@ herr_t refuse_external(const char*, const char*, const char*, const char*, unsig
     return -1;
 }
 
+// Does the file say, without an error, that the object is not there? H5Lexists fails where a group on the way is
+// missing, so the way is gone step by step.
+bool is_missing(hid_t file, const std::string& key, hid_t access) {
+    for (auto end = key.find('/', 1);; end = key.find('/', end + 1)) {
+        const std::string step = key.substr(0, end);
+        const htri_t exists = H5Lexists(file, step.c_str(), access);
+        if (exists <= 0) return exists == 0;
+        H5L_info_t link;
+        const Hdf5 object{H5Oopen(file, step.c_str(), access), H5Oclose};
+        if (!object) return H5Lget_info(file, step.c_str(), &link, access) >= 0 && link.type != H5L_TYPE_HARD;
+        if (end == std::string::npos || H5Iget_type(object.get()) != H5I_GROUP) return true;
+    }
+}
+
 Hdf5 open_object(const Location& location, hid_t file) {
     const Hdf5 access{H5Pcreate(H5P_LINK_ACCESS), H5Pclose};
     bool external = false;
@@ -73,6 +87,10 @@ Hdf5 open_object(const Location& location, hid_t file) {
                "name that file itself");
     const H5I_type_t type = object ? H5Iget_type(object.get()) : H5I_BADID;
     if (type == H5I_DATASET) return object;
+    // A damaged file is not searched for what might have been meant: HDF5 may not survive it.
+    if (!object && !is_missing(file, location.key, access.get()))
+        refuse(location, "the HDF5 file is damaged", fmt::format("'{}' cannot be opened", location.key),
+               "copy or write it again");
     const bool sparse = type == H5I_GROUP && H5Lexists(object.get(), "indptr", H5P_DEFAULT) > 0 &&
                         H5Lexists(object.get(), "indices", H5P_DEFAULT) > 0;
     const auto [list, remedy] = numeric_datasets(location, file);

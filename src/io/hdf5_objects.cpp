@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <array>
 
 #include "io/hdf5_dataset.hpp"
@@ -13,19 +14,27 @@ namespace {
 
 constexpr int deepest = 12;  // groups may contain themselves
 
+// Names of the group's hard links, sorted here: the other orders, and asking for a name by its number, go through a
+// table that HDF5 1.10 frees uninitialised in a damaged file. What follows the first damage stays unknown.
+std::vector<std::string> hard_links(hid_t group) {
+    std::vector<std::string> names;
+    const auto note = [](hid_t, const char* name, const H5L_info_t* link, void* into) -> herr_t {
+        if (link->type == H5L_TYPE_HARD) static_cast<std::vector<std::string>*>(into)->emplace_back(name);
+        return 0;
+    };
+    H5Literate(group, H5_INDEX_NAME, H5_ITER_NATIVE, nullptr, note, &names);
+    std::ranges::sort(names);
+    return names;
+}
+
 void walk(hid_t group, const std::string& path, int depth, std::size_t most, std::vector<Hdf5Object>& found) {
-    H5G_info_t info;
-    if (depth > deepest || H5Gget_info(group, &info) < 0) return;
-    for (hsize_t i = 0; i < info.nlinks && found.size() < most; ++i) {
-        std::array<char, 1024> name{};
-        if (H5Lget_name_by_idx(group, ".", H5_INDEX_NAME, H5_ITER_INC, i, name.data(), name.size(), H5P_DEFAULT) < 0)
-            continue;
-        H5L_info_t link;
-        if (H5Lget_info(group, name.data(), &link, H5P_DEFAULT) < 0 || link.type != H5L_TYPE_HARD) continue;
-        const Hdf5 object{H5Oopen(group, name.data(), H5P_DEFAULT), H5Oclose};
+    if (depth > deepest) return;
+    for (const std::string& name : hard_links(group)) {
+        if (found.size() >= most) return;
+        const Hdf5 object{H5Oopen(group, name.c_str(), H5P_DEFAULT), H5Oclose};
         if (!object) continue;
         const H5I_type_t type = H5Iget_type(object.get());
-        const std::string full = path.empty() ? name.data() : path + "/" + name.data();
+        const std::string full = path.empty() ? name : path + "/" + name;
         if (type == H5I_DATASET || type == H5I_GROUP) found.push_back({full, type == H5I_DATASET});
         if (type == H5I_GROUP) walk(object.get(), full, depth + 1, most, found);
     }

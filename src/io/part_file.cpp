@@ -44,8 +44,8 @@ std::string remedy_for(int error) {
 }
 
 void sync_folder(const std::string& out) {
-    const auto folder = std::filesystem::absolute(out).parent_path();
-    const FileHandle handle{::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+    const auto folder = std::filesystem::path{out}.parent_path();
+    const FileHandle handle{::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
     // Some file systems cannot sync folders; the rename has happened all the same.
     if (handle) static_cast<void>(::fsync(handle.get()));
 }

@@ -8,6 +8,7 @@
 #include <exception>
 #include <filesystem>
 #include <limits>
+#include <system_error>
 #include <utility>
 
 #include "convoy/error.hpp"
@@ -193,6 +194,20 @@ Part read_part(const Grid& grid, Side side, const Partition& partition, Input& i
     return read_stripes(grid, side, partition, input);
 }
 
+void scale(const Communicator& world, Side side, const Input& input, const std::string& scaling,
+           std::span<double> points) {
+    const double factor = parse_scaling(scaling);
+    if (factor == 1) return;
+    agree(world, [&] {
+        for (double& x : points) {
+            if (!std::isfinite(x * factor))
+                refuse(input.location, fmt::format("{} times {} is infinite", x, scaling), "beyond what fp64 holds",
+                       fmt::format("give a smaller --{}-scale", side == Side::row ? "source" : "target"));
+            x *= factor;
+        }
+    });
+}
+
 // Divides by the exact sum over the whole cloud. Each part is summed once: by the first of its sharers.
 void normalise(const Grid& grid, Side side, const Input& input, std::span<double> weights) {
     ExactSum sum;
@@ -200,9 +215,11 @@ void normalise(const Grid& grid, Side side, const Input& input, std::span<double
     sum.join(grid.world());
     const double total = sum.value();
     if (total == 0) refuse(input.location, "all weights are 0", "need a positive sum", "give other weights");
-    if (!std::isfinite(total) || !(total >= std::numeric_limits<double>::min()))
-        refuse(input.location, fmt::format("the sum of the weights is {}", total), "beyond what fp64 holds",
-               "scale the weights");
+    if (!std::isfinite(total))
+        refuse(input.location, "the sum of the weights overflows", "beyond what fp64 holds", "scale the weights down");
+    if (!(total >= std::numeric_limits<double>::min()))
+        refuse(input.location, fmt::format("the sum of the weights is {}", total), "less than fp64 holds exactly",
+               "scale the weights up");
     for (double& weight : weights) weight /= total;
 }
 
@@ -215,7 +232,6 @@ Shape shape_of(const Communicator& world, const InputOptions& input) {
 
 DistributedCloud read_cloud(const Grid& grid, Side side, const Partition& partition, const InputOptions& options,
                             InputIdentity& identity) {
-    const double scaling = parse_scaling(options.scaling);
     Input points = open_input(grid.world(), options.points, false);
     expect_length(points, partition.items());
     Input weights;
@@ -231,8 +247,7 @@ DistributedCloud read_cloud(const Grid& grid, Side side, const Partition& partit
     cloud.local.points = std::move(part.values);
     identity = {};
     identity.checksum = part.checksum;
-    if (scaling != 1)
-        for (double& x : cloud.local.points) x *= scaling;
+    scale(grid.world(), side, points, options.scaling, cloud.local.points);
 
     if (options.weights.empty()) {
         cloud.local.weights.assign(static_cast<std::size_t>(cloud.local.rows),
@@ -247,7 +262,9 @@ DistributedCloud read_cloud(const Grid& grid, Side side, const Partition& partit
     }
 
     identity.path = points.location.path;
-    identity.absolute_path = std::filesystem::absolute(points.location.path).lexically_normal().string();
+    std::error_code none;  // a working folder that is gone: the path has to do as it was given
+    const auto absolute = std::filesystem::absolute(points.location.path, none);
+    identity.absolute_path = none ? identity.path : absolute.lexically_normal().string();
     identity.key = points.location.key;
     identity.rows = points.rows;
     identity.columns = points.columns;

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <optional>
+#include <system_error>
 
 #include "convoy/error.hpp"
 #include "io/checksum.hpp"
@@ -128,7 +129,11 @@ void check_output(const Communicator& world, const std::string& path, bool overw
             throw InputError{fmt::format("cannot write '{}': {}; {}", path, problem, remedy)};
         };
         if (path.empty() || path.ends_with('/')) refuse_output("it names no file", "give a file's name");
-        const std::string folder = std::filesystem::absolute(path).parent_path().string();
+        std::error_code gone;
+        const std::string folder = std::filesystem::absolute(path, gone).parent_path().string();
+        if (gone)
+            refuse_output(fmt::format("the working folder is not known ({})", gone.message()),
+                          "change into one that exists, or give the whole path");
         struct stat status;
         if (::stat(folder.c_str(), &status) != 0)
             refuse_output("there is no folder for it", fmt::format("create it: mkdir -p '{}'", folder));

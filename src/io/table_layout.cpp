@@ -100,7 +100,7 @@ void name_columns(const std::vector<std::vector<std::string>>& headers, TableLay
 
 void expect_numeric(const Location& location, const std::vector<std::string_view>& fields, const TableLayout& layout) {
     for (const std::int64_t column : layout.wanted) {
-        if (std::ranges::find(layout.numeric, column) != layout.numeric.end()) continue;
+        if (std::ranges::binary_search(layout.numeric, column)) continue;
         const std::string_view text = fields[static_cast<std::size_t>(column)];
         refuse(location,
                fmt::format("{} {}", layout.column_name(column), text.empty() ? "is empty" : "holds no numbers"),

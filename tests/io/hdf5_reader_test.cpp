@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 #include <hdf5.h>
+#include <malloc.h>
 
 #include <filesystem>
 #include <numeric>
@@ -174,6 +175,42 @@ TEST_F(Hdf5Input, IsRefusedWhereverItIsTruncated) {
     }
     write_file(path_, "x" + whole);
     expect_words(refused("X"), {"no HDF5 file"});
+}
+
+TEST_F(Hdf5Input, SurvivesADamagedListOfLinks) {
+    prepare_hdf5();
+    const Hdf5 access{H5Pcreate(H5P_FILE_ACCESS), H5Pclose};
+    H5Pset_libver_bounds(access.get(), H5F_LIBVER_LATEST, H5F_LIBVER_LATEST);
+    Hdf5 file{H5Fcreate(path_.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access.get()), H5Fclose};
+    for (int i = 0; i < 20; ++i)  // enough for a heap of links
+        add_dataset(file.get(), "dataset" + std::to_string(i), H5T_IEEE_F64LE, {4, 3}, values_);
+    file.close();
+    const std::string whole = bytes_of(path_);
+    mallopt(M_PERTURB, 85);  // so that what HDF5 does not initialise is no null pointer
+
+    for (const char* signature : {"FRHP", "FHDB", "BTHD", "BTLF"}) {
+        std::string bytes = whole;
+        const auto at = bytes.find(signature);
+        ASSERT_NE(at, std::string::npos) << signature;
+        bytes[at] = 'X';
+        write_file(path_, bytes);
+
+        expect_words(refused("dataset7"), {"the HDF5 file is damaged ('dataset7' cannot be opened)", "copy or write"});
+        expect_words(refused("nothing"), {"cannot read '"});
+        expect_words(refusal_of(path_), {"no dataset is named"});
+    }
+    mallopt(M_PERTURB, 0);
+}
+
+TEST_F(Hdf5Input, KnowsWhatIsMissingFromWhatIsDamaged) {
+    Hdf5 file = new_file(path_);
+    add_group(file.get(), "g");
+    add_dataset(file.get(), "X", H5T_IEEE_F64LE, {4, 3}, values_);
+    H5Lcreate_soft("/nowhere", file.get(), "soft", H5P_DEFAULT, H5P_DEFAULT);
+    file.close();
+
+    for (const char* key : {"Y", "/Y", "g/Y", "nothing/here", "X/Y", "soft", "soft/Y"})
+        expect_words(refused(key), {std::string{"no dataset '"} + key + "'", "X (4 x 3)"});
 }
 
 TEST_F(Hdf5Input, ReportsAChunkWhoseChecksumIsWrong) {

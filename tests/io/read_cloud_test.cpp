@@ -126,6 +126,21 @@ TEST_F(ReadCloud, ScalesPointsAndSharesMassEquallyByDefault) {
     EXPECT_EQ(identity_.weights_path, "");
 }
 
+TEST_F(ReadCloud, RefusesAScaleThatMakesPointsInfinite) {
+    write(23);
+    const auto refused_on = [&](Side side, const GridShape& shape) {
+        const Grid grid{world_, shape};
+        return agreed_error<InputError>(
+            world_, [&] { read(grid, side, Partition::even(23, world_.size()), "large.npy", "", "1e308"); });
+    };
+    if (world_.is_root()) write_file(folder_ / "large.npy", npy("<f8", "(23, 2)", raw(std::vector<double>(46, 2.5))));
+    world_.barrier();
+
+    expect_words(refused_on(Side::row, {world_.size(), 1}),
+                 {"large.npy", "2.5 times 1e308 is infinite", "give a smaller --source-scale"});
+    expect_words(refused_on(Side::column, {1, world_.size()}), {"give a smaller --target-scale"});
+}
+
 TEST_F(ReadCloud, TellsAllRanksTheShape) {
     write(23);
     EXPECT_EQ(shape_of(world_, {folder_ / "x.h5#X", "", "1"}).rows, 23);
@@ -170,7 +185,7 @@ TEST_F(ReadCloud, RefusesWeightsThatAreNone) {
     with(std::vector<double>(23, 0.0));
     expect_words(refused("x.npy", "w.npy"), {"all weights are 0"});
     with(std::vector<double>(23, 1e308));
-    expect_words(refused("x.npy", "w.npy"), {"sum of the weights", "scale the weights"});
+    expect_words(refused("x.npy", "w.npy"), {"the sum of the weights overflows", "scale the weights down"});
     with(std::vector<double>(22, 1.0));
     expect_words(refused("x.npy", "w.npy"), {"22 x 1 numbers", "23 points"});
     expect_words(refused("x.npy", "x.npy"), {"23 x 2 numbers", "one weight a point"});

@@ -63,6 +63,14 @@ TEST_F(Table, SaysWhichColumnsHaveNumbers) {
     expect_words(refusal_of(with("x,x\n1,2\n") + "#x"), {"more than one column is called 'x'"});
 }
 
+TEST_F(Table, TakesATableThatIsVeryWide) {
+    const std::size_t columns = 200000;
+    std::string line = "1";
+    for (std::size_t i = 1; i < columns; ++i) line += ",1";
+
+    EXPECT_EQ(read_all(with(line + "\n")), std::vector<double>(columns, 1.0));
+}
+
 TEST_F(Table, ReadsQuotedFields) {
     const std::string path = with("\"the name\",x,y\n\"Doe, \"\"J\"\"\",\"1\",2\n\"\",3,\"4\"\n");
     EXPECT_EQ(read_all(path + "#x,y"), one_to_four);
