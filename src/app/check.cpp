@@ -3,15 +3,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <string>
 
 #include "app/cloud_statistics.hpp"
 #include "app/command.hpp"
+#include "app/console.hpp"
 #include "app/exit_codes.hpp"
 #include "app/options.hpp"
 #include "app/quantities.hpp"
 #include "app/run_plan.hpp"
+#include "app/standard_output.hpp"
 #include "convoy/error.hpp"
 
 namespace convoy::app {
@@ -22,7 +23,9 @@ struct Report {
     std::string text;
     int remarks = 0;
 
-    void row(const std::string& name, const std::string& value) { text += fmt::format("  {:<22}{}\n", name, value); }
+    void row(const std::string& name, const std::string& value) {
+        text += fmt::format("  {:<22}{}\n", name, printable(value));
+    }
     void remark(const std::string& words) {
         text += fmt::format("  {:<22}{}\n", "remark", words);
         ++remarks;
@@ -30,7 +33,7 @@ struct Report {
 };
 
 void describe(Report& report, const std::string& side, const io::InputOptions& input, const CloudStatistics& s) {
-    report.text += fmt::format("{} {}\n", side, input.points);
+    report.text += fmt::format("{} {}\n", side, printable(input.points));
     report.row("points", fmt::format("{} x {}", count_text(s.rows), plural(s.dimension, "dimension", "dimensions")));
     report.row("values", fmt::format("{:.6g} to {:.6g}, mean {:.6g}{}", s.least, s.largest, s.mean,
                                      input.scaling == "1" ? "" : " (scaled by " + input.scaling + ")"));
@@ -117,7 +120,7 @@ int check(const Invocation& invocation) {
     }
     report.text +=
         report.remarks == 0 ? "good\n" : fmt::format("usable; {}\n", plural(report.remarks, "remark", "remarks"));
-    if (world.is_root()) std::fputs(report.text.c_str(), stdout);
+    print(world, report.text);
     return done;
 }
 

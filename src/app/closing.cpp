@@ -1,10 +1,12 @@
 #include "app/closing.hpp"
 
-#include <cstdio>
+#include <fmt/format.h>
+
 #include <string>
 
 #include "app/exit_codes.hpp"
 #include "app/side_files.hpp"
+#include "app/standard_output.hpp"
 #include "convoy/error.hpp"
 
 namespace convoy::app {
@@ -25,11 +27,13 @@ int close_run(const Communicator& world, const OutputOptions& output, Report rep
     report.files = {output.output};
     write_beside(output.trace, [&] { return trace_csv(report.result.history); });
     write_beside(output.summary, [&] { return summary_json(report); });
-    if (world.is_root()) {
-        std::fputs(summary_text(report).c_str(), stdout);
-        std::fflush(stdout);
+    try {
+        print(world, summary_text(report));
+    } catch (const Failure& error) {
+        if (failure.empty()) failure = error.what();
     }
-    if (!failure.empty()) throw Failure{failure + "; the result itself is complete"};
+    if (!failure.empty())
+        throw Failure{fmt::format("{}; the result itself is complete, in '{}'", failure, output.output)};
     return report.outcome.status == Status::converged ? done : not_converged;
 }
 

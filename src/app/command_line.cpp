@@ -2,12 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <cstdio>
-#include <fstream>
-#include <iterator>
 #include <sstream>
 
+#include "app/config_file.hpp"
 #include "app/spelling.hpp"
+#include "app/standard_output.hpp"
 #include "convoy/error.hpp"
 
 namespace convoy::app {
@@ -51,13 +50,6 @@ std::string long_name(const CLI::Option& option) {
     return option.get_lnames().empty() ? option.get_name() : "--" + option.get_lnames().front();
 }
 
-std::string read_whole(const std::string& path) {
-    std::ifstream in{path};
-    std::string text{std::istreambuf_iterator<char>{in}, {}};
-    CONVOY_VALIDATE(in.good() || in.eof(), fmt::format("cannot read the options in '{}'; check --config", path));
-    return text;
-}
-
 }  // namespace
 
 CommandLine::CommandLine(const std::string& usage, const std::string& description, const std::string& examples)
@@ -88,15 +80,8 @@ CLI::Option* CommandLine::flag(const std::string& names, const std::string& desc
 
 void CommandLine::positional(const std::string& name, const std::string& description, std::string& keep,
                              bool required) {
-    app_.add_option_function<std::string>(
-            name,
-            [this, name, &keep](const std::string& given) {
-                keep = given;
-                positional_given_[name] = true;
-            },
-            description)
-        ->option_text(" ");
-    if (required) required_.push_back(name);
+    app_.add_option(name, keep, description)->option_text(" ");  // for the help page; its value comes from normalise
+    positionals_.push_back({name, &keep, required});
 }
 
 const CLI::Option* CommandLine::find(const std::string& name) const {
@@ -115,17 +100,17 @@ std::vector<std::string> CommandLine::option_names() const {
 }
 
 // Every option as one word, --name or --name=value; unknown, repeated and valueless ones are refused here, so that the
-// message can say more than CLI11's.
+// message can say more than CLI11's. Positional words are kept: CLI11 would take -x.npy after -- for options.
 std::vector<std::string> CommandLine::normalise(const std::vector<std::string>& arguments) {
     std::vector<std::string> result;
     for (std::size_t i = 0; i < arguments.size(); ++i) {
         const std::string& word = arguments[i];
         if (word == "--") {
-            result.insert(result.end(), arguments.begin() + static_cast<std::ptrdiff_t>(i), arguments.end());
+            words_.insert(words_.end(), arguments.begin() + static_cast<std::ptrdiff_t>(i) + 1, arguments.end());
             break;
         }
         if (word.size() < 2 || word[0] != '-') {
-            result.push_back(word);
+            words_.push_back(word);
             continue;
         }
         const bool is_long = word[1] == '-';
@@ -142,7 +127,9 @@ std::vector<std::string> CommandLine::normalise(const std::vector<std::string>& 
             result.push_back(full);
             continue;
         }
-        const bool follows = !attached && i + 1 < arguments.size() && arguments[i + 1].rfind("--", 0) != 0;
+        // `-o -q` has forgotten the name; a file of that name can be given as -o=-q.
+        const bool follows = !attached && i + 1 < arguments.size() && arguments[i + 1].rfind("--", 0) != 0 &&
+                             find(arguments[i + 1]) == nullptr;
         CONVOY_VALIDATE(attached || follows, fmt::format("option {} needs a value.{}", full, see_help()));
         const std::string value =
             follows ? arguments[++i] : word.substr(name.size() + (is_long || word[2] == '=' ? 1 : 0));
@@ -155,66 +142,71 @@ std::vector<std::string> CommandLine::normalise(const std::vector<std::string>& 
 std::vector<std::string> CommandLine::from_config(const Communicator& world, const std::string& path) {
     std::string text;
     agree(world, [&] {
-        if (world.is_root()) text = read_whole(path);
+        if (world.is_root()) text = read_config(path);
     });
     world.broadcast(text);
 
-    std::istringstream in{text};
-    std::vector<CLI::ConfigItem> items;
-    try {
-        items = CLI::ConfigTOML{}.from_config(in);
-    } catch (const CLI::Error& error) {
-        throw InputError{fmt::format("cannot understand '{}' ({}); lines read: name = \"value\"", path, error.what())};
-    }
     std::vector<std::string> result;
-    for (const CLI::ConfigItem& item : items) {
-        if (item.name == "++" || item.name == "--") continue;  // CLI11's marks where a section begins and ends
-        // One file may serve several commands: [solve], [progot]. Sections of others are theirs.
-        if (!item.parents.empty() && item.parents.front() != name_) continue;
-        const std::string name = "--" + item.name;
+    std::set<std::string> in_file;
+    for (const ConfigEntry& entry : parse_config(path, text)) {
+        // One file may serve several commands: [solve], [check]. Sections of others are theirs.
+        if (!entry.section.empty() && entry.section != name_) continue;
+        const std::string name = "--" + entry.name;
+        const std::string place = fmt::format("'{}', line {}", path, entry.line);
+        CONVOY_VALIDATE(name != "--config" && name != "--help",
+                        fmt::format("{}: '{}' belongs on the command line; remove it", place, entry.name));
         const CLI::Option* option = find(name);
-        CONVOY_VALIDATE(option != nullptr && name != "--config" && name != "--help",
-                        fmt::format("'{}': unknown option '{}'.{}{}", path, item.name, suggestion(name, option_names()),
-                                    see_help()));
-        CONVOY_VALIDATE(item.inputs.size() == 1, fmt::format("'{}': option '{}' takes one value", path, item.name));
-        const std::string& value = item.inputs.front();
+        CONVOY_VALIDATE(option != nullptr, fmt::format("{}: unknown option '{}'.{}{}", place, entry.name,
+                                                       suggestion(name, option_names()), see_help()));
+        CONVOY_VALIDATE(in_file.insert(name).second,
+                        fmt::format("{}: '{}' is given twice; give it once", place, entry.name));
+        const bool on = entry.value == "true";
+        CONVOY_VALIDATE(takes_value(*option) || on || entry.value == "false",
+                        fmt::format("{}: '{}' is neither true nor false", place, entry.name));
         if (given_.contains(name)) continue;  // the command line wins
-        given_.insert(name);
         if (takes_value(*option)) {
-            result.push_back(name + "=" + value);
+            result.push_back(name + "=" + entry.value);
+        } else if (on) {
+            result.push_back(name);
         } else {
-            CONVOY_VALIDATE(value == "true" || value == "false",
-                            fmt::format("'{}': '{}' is neither true nor false", path, item.name));
-            if (value == "true") result.push_back(name);
+            continue;
         }
+        given_.insert(name);
     }
     return result;
 }
 
+void CommandLine::take_positionals() {
+    for (std::size_t i = 0; i < positionals_.size(); ++i) {
+        const Positional& one = positionals_[i];
+        CONVOY_VALIDATE(i < words_.size() || !one.required,
+                        fmt::format("no {} is given. Usage: convoy {}", one.name, usage_));
+        if (i < words_.size()) *one.keep = words_[i];
+    }
+    CONVOY_VALIDATE(words_.size() <= positionals_.size(),
+                    fmt::format("unexpected argument '{}'. Usage: convoy {}", words_[positionals_.size()], usage_));
+}
+
 bool CommandLine::parse(const Invocation& invocation) {
-    std::vector<std::string> words = normalise(invocation.arguments);
+    std::vector<std::string> options = normalise(invocation.arguments);
     if (given_.contains("--help")) {
-        if (invocation.world.is_root()) std::fputs(app_.help().c_str(), stdout);
+        print(invocation.world, app_.help());
         return false;
     }
     const std::string config_mark = "--config=";
-    for (const std::string& word : std::vector<std::string>{words}) {
+    for (const std::string& word : std::vector<std::string>{options}) {
         if (word.rfind(config_mark, 0) != 0) continue;
-        const auto more = from_config(invocation.world, word.substr(config_mark.size()));
-        words.insert(words.begin(), more.begin(), more.end());
+        config_ = word.substr(config_mark.size());
+        const auto more = from_config(invocation.world, config_);
+        options.insert(options.begin(), more.begin(), more.end());
     }
 
     try {
-        app_.parse(std::vector<std::string>{words.rbegin(), words.rend()});  // CLI11 wants them reversed
+        app_.parse(std::vector<std::string>{options.rbegin(), options.rend()});  // CLI11 wants them reversed
     } catch (const CLI::Error& error) {
         throw InputError{fmt::format("{}.{}", error.what(), see_help())};
     }
-    for (const std::string& name : required_) {
-        CONVOY_VALIDATE(positional_given_[name], fmt::format("no {} is given. Usage: convoy {}", name, usage_));
-    }
-    const auto extras = app_.remaining();
-    CONVOY_VALIDATE(extras.empty(),
-                    fmt::format("unexpected argument '{}'. Usage: convoy {}", extras.empty() ? "" : extras[0], usage_));
+    take_positionals();
     return true;
 }
 

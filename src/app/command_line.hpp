@@ -2,9 +2,8 @@
 // One command's options: declared with CLI11, checked for spelling before it sees them, completed from --config.
 
 #include <CLI/App.hpp>
-#include <CLI/Config.hpp>
+#include <CLI/Config.hpp>  // CLI11 does not link without
 #include <CLI/Formatter.hpp>
-#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -32,19 +31,27 @@ class CommandLine {
     bool parse(const Invocation& invocation);
     // Was it given, on the command line or in --config?
     bool given(const std::string& name) const { return given_.contains(name); }
+    // The file of --config, empty if there is none.
+    const std::string& config() const { return config_; }
 
  private:
     const CLI::Option* find(const std::string& name) const;
     std::vector<std::string> option_names() const;
     std::vector<std::string> normalise(const std::vector<std::string>& arguments);
     std::vector<std::string> from_config(const Communicator& world, const std::string& path);
+    void take_positionals();
     std::string see_help() const { return " See: convoy " + name_ + " --help"; }
 
     std::string name_, usage_;
     CLI::App app_;
-    std::vector<std::string> required_;
-    std::map<std::string, bool> positional_given_;
-    std::set<std::string> given_;  // long names
+    struct Positional {
+        std::string name;
+        std::string* keep;
+        bool required;
+    };
+    std::vector<Positional> positionals_;  // declared
+    std::vector<std::string> words_;       // given
+    std::set<std::string> given_;          // long names
     std::string config_;
     bool help_ = false;
 };

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cstdio>
 
 namespace convoy::app {
@@ -36,20 +37,27 @@ void Console::warn(const std::string& text) {
 
 void Console::draw(const std::string& text) {
     if (!terminal_ || volume_ == Volume::quiet || (text.empty() && !drawn_)) return;
-    put("\r\033[K" + text);
+    put("\r\033[K" + printable(text));
     drawn_ = !text.empty();
 }
 
 void Console::line(const std::string& text) {
     if (!speaks_) return;
     draw("");
-    put(text + "\n");
+    put(printable(text) + "\n");
+}
+
+std::string printable(const std::string& text) {
+    std::string result = text;
+    std::ranges::replace_if(
+        result, [](unsigned char c) { return std::iscntrl(c) != 0; }, '?');
+    return result;
 }
 
 void report_error(const std::string& message) {
     std::string text = message;
     std::replace(text.begin(), text.end(), '\n', ' ');
-    put("error: " + text + "\n");
+    put("error: " + printable(text) + "\n");
 }
 
 void ensure_standard_streams() {

@@ -31,7 +31,10 @@ class Console {
     std::vector<std::string> warnings_;
 };
 
-// One line on stderr: "error: ..."; line breaks in the message become spaces.
+// Control characters become '?': a name or a file must not move the cursor of somebody's terminal.
+std::string printable(const std::string& text);
+
+// One line on stderr: "error: ...", printable; line breaks in the message become spaces.
 void report_error(const std::string& message);
 
 // Opens /dev/null for each of stdin, stdout and stderr that is closed: else the next file opened would take its number,

@@ -2,13 +2,14 @@
 
 #include <fmt/format.h>
 
-#include <cstdio>
 #include <nlohmann/json.hpp>
 #include <string>
 
 #include "app/command.hpp"
 #include "app/command_line.hpp"
+#include "app/console.hpp"
 #include "app/exit_codes.hpp"
+#include "app/standard_output.hpp"
 #include "convoy/error.hpp"
 #include "io/result.hpp"
 
@@ -24,15 +25,15 @@ std::pair<std::string, std::string> split(const std::string& path) {
 }
 
 std::string row(const std::string& name, const std::string& value) {
-    return fmt::format("  {:<25} {}\n", name, value.empty() ? "(none)" : value);
+    return fmt::format("  {:<25} {}\n", printable(name), value.empty() ? "(none)" : printable(value));
 }
 
 std::string readable(const std::string& path, const io::Description& description) {
-    std::string text = path + (description.complete ? "\n" : "   (INCOMPLETE: its writer did not finish)\n");
+    std::string text = printable(path) + (description.complete ? "\n" : "   (INCOMPLETE: its writer did not finish)\n");
     std::string group;
     for (const auto& [name, value] : description.attributes) {
         const auto [parent, leaf] = split(name);
-        if (parent != group) text += "\n" + parent.substr(1) + "\n";
+        if (parent != group) text += "\n" + printable(parent.substr(1)) + "\n";
         group = parent;
         text += row(leaf, value);
     }
@@ -63,13 +64,17 @@ int info(const Invocation& invocation) {
     line.flag("--json", "for programs: {complete, attributes, datasets} by their paths in the file", json);
     if (!line.parse(invocation)) return done;
 
+    const Communicator& world = invocation.world;
     io::Description description;
-    agree(invocation.world, [&] {
-        if (!invocation.world.is_root()) return;
+    std::string text;
+    agree(world, [&] {
+        if (!world.is_root()) return;
         description = io::describe(path);
-        const std::string text = json ? machine_readable(description) : readable(path, description);
-        std::fputs(text.c_str(), stdout);
-        if (!description.complete)
+        text = json ? machine_readable(description) : readable(path, description);
+    });
+    print(world, text);
+    agree(world, [&] {
+        if (world.is_root() && !description.complete)
             throw Failure{fmt::format("'{}' is incomplete (its writer did not finish); run again", path)};
     });
     return done;

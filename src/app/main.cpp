@@ -14,6 +14,7 @@
 #include "app/exit_codes.hpp"
 #include "app/provenance.hpp"
 #include "app/spelling.hpp"
+#include "app/standard_output.hpp"
 #include "convoy/communicator.hpp"
 #include "convoy/error.hpp"
 #include "parallel/session.hpp"
@@ -51,23 +52,20 @@ std::string help() {
 }
 
 int run(const Communicator& world, const std::vector<std::string>& words) {
-    const auto print = [&](const std::string& text, std::FILE* stream) {
-        if (world.is_root()) std::fputs(text.c_str(), stream);
-    };
     if (words.size() < 2) {
-        print(help(), stderr);
+        if (world.is_root()) std::fputs(help().c_str(), stderr);
         return bad_input;
     }
     const std::string& first = words[1];
     const std::vector<std::string> rest{words.begin() + 2, words.end()};
     if (first == "--help" || first == "-h" || first == "help") {
-        print(help(), stdout);
+        print(world, help());
         return done;
     }
     if (first == "--version") {
         const bool verbose = !rest.empty() && (rest[0] == "--verbose" || rest[0] == "-v");
         CONVOY_VALIDATE(rest.empty() || (verbose && rest.size() == 1), "--version takes nothing but --verbose");
-        print("convoy " + version() + "\n" + (verbose ? build_details() : ""), stdout);
+        print(world, "convoy " + version() + "\n" + (verbose ? build_details() : ""));
         return done;
     }
 
@@ -131,6 +129,5 @@ int main(int argc, char** argv) {
     } catch (...) {
         app::leave_alone(world, "unknown exception");
     }
-    std::fflush(stdout);
     return code;
 }

@@ -2,15 +2,12 @@
 
 #include <fmt/format.h>
 
-#include <array>
-#include <filesystem>
 #include <utility>
 #include <vector>
 
 #include "app/quantities.hpp"
 #include "app/spelling.hpp"
 #include "convoy/error.hpp"
-#include "io/result.hpp"
 
 namespace convoy::app {
 
@@ -169,34 +166,6 @@ void check_together(const CommandLine& line, const MachineOptions& machine) {
 
 void check_together(const CommandLine&, const VolumeOptions& volume) {
     CONVOY_VALIDATE(!(volume.quiet && volume.verbose), "--quiet and --verbose contradict each other; leave one out");
-}
-
-void check_outputs(const Communicator& world, const ProblemOptions& problem, const OutputOptions& output) {
-    CONVOY_VALIDATE(!output.output.empty(), "no output is given; add -o FILE");
-    const std::array files = {std::pair{"--output", output.output}, std::pair{"--summary", output.summary},
-                              std::pair{"--trace", output.trace}};
-    for (const auto& [option, path] : files) {
-        for (const auto& [other, other_path] : files) {
-            CONVOY_VALIDATE(option == other || path.empty() || path != other_path,
-                            fmt::format("{} and {} name the same file '{}'; choose two", option, other, path));
-        }
-        if (!path.empty()) io::check_output(world, path, output.overwrite);
-    }
-    // With --overwrite, an input is not among what may be replaced.
-    agree(world, [&] {
-        if (!world.is_root()) return;
-        for (const auto* input : {&problem.source, &problem.target}) {
-            for (const std::string& text : {input->points, input->weights}) {
-                for (const auto& [option, path] : files) {
-                    std::error_code none;
-                    const bool same = !text.empty() && !path.empty() &&
-                                      std::filesystem::equivalent(io::Location::parse(text).path, path, none);
-                    CONVOY_VALIDATE(!same,
-                                    fmt::format("{}: '{}' is an input of this run; choose another name", option, path));
-                }
-            }
-        }
-    });
 }
 
 }  // namespace convoy::app

@@ -63,7 +63,8 @@ void declare(CommandLine& line, VolumeOptions& options);
 void check_together(const CommandLine& line, const SolverOptions& solver);
 void check_together(const CommandLine& line, const MachineOptions& machine);
 void check_together(const CommandLine& line, const VolumeOptions& volume);
-// All files of this run can be written and are different ones. Collective.
-void check_outputs(const Communicator& world, const ProblemOptions& problem, const OutputOptions& output);
+// All files of this run can be written, are different ones, and none that it reads. Collective.
+void check_outputs(const Communicator& world, const CommandLine& line, const ProblemOptions& problem,
+                   const SolverOptions& solver, const OutputOptions& output);
 
 }  // namespace convoy::app

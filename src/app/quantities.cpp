@@ -54,8 +54,10 @@ double parse_duration(const std::string& what, const std::string& text) {
     double seconds = 0;
     bool good = !rest.empty();
     while (good && !rest.empty()) {
+        const bool first = rest.size() == text.size();
         double value = 0;
-        good = take_number(rest, value) && value >= 0;
+        // Only a number that stands alone means seconds: is 1h30 half past one, or 30 seconds more?
+        good = take_number(rest, value) && value >= 0 && (first || !rest.empty());
         if (!good) break;
         const char unit = rest.empty() ? 's' : rest.front();
         if (!rest.empty()) rest.remove_prefix(1);
@@ -127,7 +129,7 @@ std::string count_text(std::int64_t count) {
     std::string text = std::to_string(count);
     const std::ptrdiff_t first = count < 0 ? 1 : 0;
     for (auto at = static_cast<std::ptrdiff_t>(text.size()) - 3; at > first; at -= 3) {
-        text.insert(static_cast<std::size_t>(at), ",");
+        text.insert(static_cast<std::size_t>(at), 1, ',');
     }
     return text;
 }

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <variant>
 
+#include "app/console.hpp"
 #include "app/quantities.hpp"
 
 namespace convoy::app {
@@ -100,9 +101,9 @@ io::Attributes solution_attributes(const Outcome& o) {
 std::string summary_text(const Report& report) {
     const Outcome& o = report.outcome;
     const Values& values = o.verdict.values;
-    std::string text = in_words(o) + "\n\n";
+    std::string text = printable(in_words(o)) + "\n\n";
     const auto row = [&](const std::string& name, const std::string& value) {
-        text += fmt::format("  {:<22}{}\n", name, value);
+        text += fmt::format("  {:<22}{}\n", name, printable(value));
     };
     row("epsilon", fmt::format("{:.10g}   ({}, {})", o.epsilon, o.rule.name(), o.cost.name()));
     row("dual value", fmt::format("{:.10g}", values.dual_value));
@@ -124,7 +125,7 @@ std::string summary_text(const Report& report) {
                                        bytes_text(report.memory.sum)));
     }
     for (const std::string& file : report.files) row("written", file);
-    for (const std::string& warning : report.warnings) text += "\nwarning: " + warning;
+    for (const std::string& warning : report.warnings) text += "\nwarning: " + printable(warning);
     if (!report.warnings.empty()) text += "\n";
     return text;
 }

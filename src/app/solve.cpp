@@ -52,6 +52,7 @@ bool parse(const Invocation& invocation, SolveOptions& options) {
     check_together(line, options.solver);
     check_together(line, options.machine);
     check_together(line, options.volume);
+    check_outputs(invocation.world, line, options.problem, options.solver, options.output);
     return true;
 }
 
@@ -197,9 +198,13 @@ int solve(const Invocation& invocation) {
     Console console{world.is_root(), options.volume.volume()};
     Phases phases;
     StopRequest stop{options.solver.time_limit};
+    stop.listen();
+    const auto heed_signals = [&](const std::string& phase) {
+        if (stop.agreed(world) == StopReason::signal)
+            throw Failure{fmt::format("ended by a signal while {}; nothing is written", phase)};
+    };
 
     // What is asked, and can it be done at all?
-    check_outputs(world, options.problem, options.output);
     const ProblemShape shape = shape_of_problem(world, options.problem);
     const Plan plan = plan_run(world, shape, options.problem, options.machine);
     console.say(fmt::format("convoy {} solve: {} x {} points of {}", version(), count_text(shape.rows),
@@ -212,17 +217,18 @@ int solve(const Invocation& invocation) {
     const Partition columns = Partition::even(shape.columns, grid.parts(Side::column));
     io::Result result;
     DistributedCloud source = io::read_cloud(grid, Side::row, rows, options.problem.source, result.source_input);
+    heed_signals("reading");
     DistributedCloud target = io::read_cloud(grid, Side::column, columns, options.problem.target, result.target_input);
+    heed_signals("reading");
     phases.end("read");
     Coupling coupling{grid, std::move(source), std::move(target), options.problem.cost, plan.precision, plan.backend};
     const double epsilon = options.problem.epsilon.resolve(coupling);
+    heed_signals("finding epsilon");
     phases.end("epsilon");
     console.say(
         fmt::format("epsilon {:.6g} ({}, {})", epsilon, options.problem.epsilon.name(), coupling.cost().name()));
     warn_of_rounding(console, coupling, epsilon);
 
-    // From here on there is something to lose.
-    stop.listen();
     const double pairs = static_cast<double>(shape.rows) * static_cast<double>(shape.columns);
     Progress progress{console, pairs};
     Sinkhorn sinkhorn{coupling,

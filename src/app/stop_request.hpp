@@ -9,8 +9,8 @@ namespace convoy::app {
 
 enum class StopReason { none = 0, time_limit = 1, signal = 2 };
 
-// Counts the time from its construction. While `listening`, the first TERM or INT is noted and the second one kills;
-// otherwise signals do what they do by default (there is nothing to lose yet, or too much).
+// Counts the time from its construction. Once it listens, the first TERM or INT is noted, for the run to end in order
+// and with a line, and the second one kills. Before and afterwards signals do what they do by default.
 class StopRequest {
  public:
     // \param seconds 0: no limit

@@ -255,6 +255,18 @@ TEST(EpsilonRule, RefusesAMeanThatIsNotPositive) {
                   });
 }
 
+TEST(EpsilonRule, SaysThatTheCostOverflows) {
+    on_every_grid(Cost{}, random_cloud(31, 9, 2, 0, 1e200), random_cloud(32, 9, 2, 0, 1e200),
+                  [](const Coupling& coupling) {
+                      for (const char* rule : {"0.05std", "0.05mean"}) {
+                          const std::string message = refusal([&] { EpsilonRule::parse(rule).resolve(coupling); });
+
+                          EXPECT_NE(message.find("of the cost 'sqeuclidean' overflows"), std::string::npos) << message;
+                          EXPECT_NE(message.find("scale the points down"), std::string::npos) << message;
+                      }
+                  });
+}
+
 TEST(EpsilonRule, RefusesADeviationOfZeroAndSaysWhatToDo) {
     for (const Cost& cost : all_costs) {
         on_every_grid(cost, uniform_cloud({0.1, 0.2, 0.1, 0.2, 0.1, 0.2}, 2), uniform_cloud({5.3, 7, 5.3, 7}, 2),
