@@ -1,11 +1,13 @@
 """Inputs and outputs that are not usable: exit code 2, one line that names file and place, nothing written."""
 
+import os
+import subprocess
 import unittest
 
 import h5py
 import numpy as np
 
-from program import ProgramTest
+from program import Ending, ProgramTest, command
 
 
 class BadInput(ProgramTest):
@@ -92,6 +94,16 @@ class BadInput(ProgramTest):
         self.save("wide.npy", np.zeros((4, 5)))
         self.refuse("wide.npy", "wide.npy", "5 columns", "y.npy", "3", ranks=(0, 3))
 
+    def test_a_scale_that_makes_points_infinite(self):
+        self.save("large.npy", 2.5 * np.ones((4, 3)))
+        self.refuse("large.npy", "large.npy", "2.5 times 1e308", "--source-scale", ranks=(0, 3),
+                    options=("--source-scale", "1e308"))
+        self.refuse("x.npy", "the cost 'sqeuclidean' overflows", options=("--source-scale", "1e200"))
+
+    def test_names_and_files_do_not_move_the_cursor(self):
+        self.refuse("a\x1b[31m\nb.npy", "'a?[31m?b.npy'")
+        self.refuse("x.npy", "a?[31m", options=("--cost", "a\x1b[31m\r"))
+
     def test_weights(self):
         good = np.ones(60)
         for name, weights in (("negative", np.r_[good[:-1], -1]), ("nan", np.r_[good[:-1], np.nan]),
@@ -147,6 +159,48 @@ class BadOutput(ProgramTest):
             (self.folder / "beside").write_text("precious")
             self.refuse("out.h5", "beside", options=(option, "beside"))
             self.assertEqual((self.folder / "beside").read_text(), "precious")
+
+    def test_two_names_of_one_file(self):
+        (self.folder / "sub").mkdir()
+        (self.folder / "link").symlink_to("sub")
+        for output, option, beside in (("same", "--summary", "./same"), ("same", "--trace", "sub/../same"),
+                                       ("sub/same", "--summary", "link/same"),
+                                       ("same", "--trace", self.folder / "same")):
+            for options in ((), ("--overwrite",)):
+                self.refuse(output, "same file", options=(option, beside, *options))
+        self.refuse("out.h5", "same file", options=("--summary", "s", "--trace", "./s"))
+        self.assertEqual(sorted(p.name for p in self.folder.iterdir()), ["link", "sub", "x.npy", "y.npy"])
+
+    def test_what_the_run_reads_is_left_alone(self):
+        self.assert_solved(self.run_program("solve", "x.npy", "y.npy", "-o", "base.h5"), output="base.h5")
+        (self.folder / "run.toml").write_text("threads = 1\n")
+        os.link(self.folder / "x.npy", self.folder / "also_x.npy")
+        before = {p.name: p.read_bytes() for p in self.folder.iterdir()}
+        for output, told, options in (("out.h5", "the --init file", ("--init", "base.h5", "--summary", "./base.h5")),
+                                      ("run.toml", "the --config file", ("--config", "./run.toml")),
+                                      ("out.h5", "the --config file", ("--config", "run.toml", "--trace", "run.toml")),
+                                      ("./x.npy", "an input", ()), ("also_x.npy", "an input", ())):
+            with self.subTest(output=output, options=options):
+                self.refuse(output, told, options=(*options, "--overwrite"))
+        self.assertEqual({p.name: p.read_bytes() for p in self.folder.iterdir()}, before)
+
+    def test_a_result_may_take_the_place_of_its_start(self):
+        self.assert_solved(self.run_program("solve", "x.npy", "y.npy", "-o", "out.h5"))
+        self.assert_solved(self.run_program("solve", "x.npy", "y.npy", "-o", "out.h5", "--init", "out.h5",
+                                            "--overwrite"))
+
+    def test_a_working_folder_that_is_gone(self):
+        inputs = [self.folder / "x.npy", self.folder / "y.npy"]
+        for output, code in (("out.h5", 2), (self.folder / "out.h5", 0)):
+            start = command(["solve", *inputs, "-o", output])
+            done = subprocess.run(["sh", "-c", 'mkdir gone && cd gone && rmdir ../gone && exec "$@"', "sh", *start],
+                                  cwd=self.folder, timeout=60, text=True, stdin=subprocess.DEVNULL,
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            ending = Ending(done.returncode, done.stdout, done.stderr)
+            if code == 2:
+                self.assert_refused(ending, "working folder", "give the whole path")
+            else:
+                self.assert_solved(ending)
 
     def test_folder_that_takes_nothing(self):
         (self.folder / "file").write_text("")

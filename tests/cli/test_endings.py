@@ -56,6 +56,22 @@ class Endings(ProgramTest):
             run.send_signal(number)
             self.assert_refused(self.end_of(run), "ended by a signal after", "half-passes", code=1)
 
+    def test_a_signal_while_reading_ends_with_a_line(self):
+        with open(self.folder / "x.csv", "w") as table:
+            table.write("0.25,0.5,0.75\n" * 1_000_000)  # reading takes far longer than this test's naps
+        for ranks in (0, 3):
+            self.stderr = open(self.folder / "stderr", "w+")
+            self.addCleanup(self.stderr.close)
+            run = subprocess.Popen(command(["solve", "x.csv", "x.csv", "-o", "out.h5"], ranks), cwd=self.folder,
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.stderr, text=True)
+            self.addCleanup(run.kill)
+            deadline = time.monotonic() + 60
+            while "plan: " not in (self.folder / "stderr").read_text():
+                self.assertLess(time.monotonic(), deadline, "no plan")
+                time.sleep(0.01)
+            os.kill(children(run.pid)[1] if ranks else run.pid, signal.SIGTERM)
+            self.assert_refused(self.end_of(run), "ended by a signal while reading; nothing is written", code=1)
+
     def test_one_rank_hears_it_all_end(self):
         run = self.start(ranks=3)
         os.kill(children(run.pid)[1], signal.SIGTERM)

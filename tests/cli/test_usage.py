@@ -59,6 +59,8 @@ class Usage(ProgramTest):
                             (["solve", "x.npy", "y.npy"], "add -o FILE"),
                             (["solve", "x.npy", "y.npy", "z.npy", "-o", "out.h5"], "unexpected argument 'z.npy'"),
                             (["solve", "x.npy", "y.npy", "-o"], "--output needs a value"),
+                            (["solve", "x.npy", "y.npy", "-o", "-q"], "--output needs a value"),
+                            (["solve", "x.npy", "--", "y.npy", "-o", "out.h5"], "unexpected argument '-o'"),
                             (["solve", "x.npy", "y.npy", "--cost", "--quiet"], "--cost needs a value"),
                             (["solve", "x.npy", "y.npy", "--seed", "1", "--seed", "2"], "--seed is given twice"),
                             (["solve", "x.npy", "y.npy", "--overwrite=yes"], "takes no value"),
@@ -67,6 +69,12 @@ class Usage(ProgramTest):
             with self.subTest(words):
                 self.assert_refused(self.run_program(*words), told)
 
+    def test_names_that_begin_with_a_dash(self):
+        self.save_clouds()
+        (self.folder / "x.npy").rename(self.folder / "-x.npy")
+        self.assert_solved(self.run_program("solve", "-o", "out.h5", "--time-limit", "1h30m", "--", "-x.npy", "y.npy"))
+        self.assert_solved(self.run_program("solve", "./-x.npy", "y.npy", "--output=-q"), output="-q")
+
     def test_values_that_make_no_sense(self):
         self.save_clouds()
         for words in (["--epsilon", "0"], ["--epsilon", "-1"], ["--epsilon", "nan"], ["--epsilon", "0.05sdt"],
@@ -74,7 +82,7 @@ class Usage(ProgramTest):
                       ["--tolerance", "2"], ["--tolerance", "1e-3x"], ["--max-half-passes", "0"],
                       ["--max-half-passes", "1.5"], ["--precision", "half"], ["--device", "gpu"], ["--grid", "2by2"],
                       ["--threads", "0"], ["--threads", "-2"], ["--memory", "16X"], ["--memory", "-1G"],
-                      ["--time-limit", "soon"], ["--time-limit", "0"], ["--seed", "-1"], ["--annealing", "maybe"],
+                      ["--time-limit", "soon"], ["--time-limit", "0"], ["--time-limit", "1h30"], ["--seed", "-1"], ["--annealing", "maybe"],
                       ["--acceleration", "fast"], ["--source-scale", "0"], ["--target-scale", "1/0"],
                       ["--cache", "maybe"]):
             with self.subTest(words):
@@ -128,9 +136,47 @@ class Config(ProgramTest):
         solve = ["solve", "x.npy", "y.npy", "-o", "out.h5", "--config"]
         self.write("tolerence = 1\n")
         self.assert_refused(self.run_program(*solve, "run.toml"), "run.toml", "Did you mean '--tolerance'?")
-        self.write("tolerance = [1, 2]\n")
-        self.assert_refused(self.run_program(*solve, "run.toml"), "takes one value")
+        for text, told in (("tolerance = [1, 2]", "takes one value"), ('source-weights = ""', "is empty"),
+                           ("=", "no name"), ("[solve.x]", "no section"), ("[solve", "no section"),
+                           ("quiet", "has no value"), ("tolerance =", "has no value"), ("tolerance = # 1", "no value"),
+                           ("help = true", "belongs on the command line"), ("quiet = 1", "neither true nor false"),
+                           ("tolerance = 1 2", "too many"), ('cost = "dot', "does not end"),
+                           ('cost = "d\\ot"', "stands for nothing"), ('cost = "d\0t"', "control character"),
+                           ("# fine\n[solve]\ntolerance = 1\n tolerance = 1", "line 4: 'tolerance' is given twice")):
+            with self.subTest(text):
+                self.write(text + "\n")
+                self.assert_refused(self.run_program(*solve, "run.toml"), "run.toml", "line", told)
         self.assert_refused(self.run_program(*solve, "nowhere.toml", ranks=3), "nowhere.toml")
+
+    def test_what_is_no_file_of_options(self):
+        self.save_clouds()
+        (self.folder / "folder").mkdir()
+        os.mkfifo(self.folder / "pipe")
+        self.write("#" * (1 << 20) + "\n")
+        for path, told in (("folder", "is a folder"), ("pipe", "nothing comes"), ("run.toml", "larger than 1 MiB"),
+                           ("/dev/zero", "neither a file nor a pipe")):
+            with self.subTest(path):
+                self.assert_refused(self.run_program("solve", "x.npy", "y.npy", "-o", "out.h5", "--config", path),
+                                    "--config", path, told)
+
+    def test_other_ways_to_write_it(self):
+        self.save_clouds()
+        for text in ("\ufeffmax-half-passes = 1\n", '  max-half-passes="1"',
+                     "[check]\nnonsense = 1\n[solve]\r\nmax-half-passes = '1' # why\r\n",
+                     'quiet = false\n\n# two\nmax-half-passes = 1\n'):
+            with self.subTest(text):
+                self.write(text)
+                ending = self.run_program("solve", "x.npy", "y.npy", "-o", "out.h5", "--overwrite", "--config",
+                                          "run.toml")
+                self.assert_solved(ending, code=3)
+
+    def test_it_may_come_through_a_pipe(self):
+        self.save_clouds()
+        arguments = command(["solve", "x.npy", "y.npy", "--config", "/dev/stdin"])
+        code = subprocess.run(["sh", "-c", '(sleep 0.2; echo "output = \'out.h5\'") | "$@"', "sh", *arguments],
+                              cwd=self.folder, timeout=60, stdout=subprocess.DEVNULL).returncode
+        self.assertEqual(code, 0)
+        self.assertTrue((self.folder / "out.h5").exists())
 
 
 class Streams(ProgramTest):
@@ -146,6 +192,20 @@ class Streams(ProgramTest):
         code = subprocess.run(["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *arguments], cwd=self.folder,
                               timeout=60).returncode
         self.assertEqual(code, 0)
+        self.assertEqual(self.run_program("info", "out.h5").code, 0)
+
+    def test_a_full_disk_behind_stdout(self):
+        self.save_clouds()
+        with open("/dev/full", "w") as full:
+            for words, told in ((["solve", "x.npy", "y.npy", "-o", "out.h5"], "result itself is complete, in 'out.h5'"),
+                                (["check", "x.npy"], "standard output"), (["info", "out.h5"], "standard output"),
+                                (["--help"], "standard output"), (["solve", "--help"], "standard output")):
+                with self.subTest(words):
+                    done = subprocess.run(command(words), cwd=self.folder, timeout=60, text=True,
+                                          stdin=subprocess.DEVNULL, stdout=full, stderr=subprocess.PIPE)
+                    self.assertEqual(done.returncode, 1, done.stderr)
+                    self.assertIn(told, done.stderr.splitlines()[-1])
+                    self.assertEqual(done.stderr.count("error: "), 1)
         self.assertEqual(self.run_program("info", "out.h5").code, 0)
 
     def test_a_reader_that_leaves(self):
