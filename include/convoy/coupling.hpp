@@ -105,6 +105,8 @@ class Coupling {
     void max_over_sharers(Side stays, std::span<double> values);
     void count_pairs(Side stays, std::int64_t rows);
     void count_safe(Side stays, std::int64_t rows);
+    template <class Use>
+    void in_parts(Side stays, LocalRun range, const Use& use);
     Sums local_sums(Side stays, LocalRun range, const Potentials& potentials, double epsilon, Safety safety);
     std::vector<double> safe_sums(Side stays, LocalRun range, const Potentials& potentials, double epsilon);
 

@@ -16,11 +16,15 @@ constexpr std::chrono::milliseconds first_line{2000}, between_lines{5000}, betwe
 
 }  // namespace
 
-Progress::Progress(Console& console, double pairs) : console_{console}, pairs_{pairs}, next_{Clock::now()} {
+Progress::Progress(Console& console, double pairs)
+    : console_{console}, pairs_{pairs}, next_{Clock::now()}, half_pass_began_{next_} {
     next_ += console.on_terminal() ? between_bars : first_line;
 }
 
 void Progress::show(const SinkhornState& state, const SinkhornOptions& options) {
+    const bool last = state.status != Status::running || state.half_passes >= options.max_half_passes;
+    next_work_ = last ? "values" : fmt::format("half-pass {}", state.half_passes + 1);
+    half_pass_began_ = Clock::now();
     if (!console_.shows_progress() || state.history.empty()) return;
 
     const bool annealed = was_annealing_ && !state.annealing;
@@ -33,6 +37,24 @@ void Progress::show(const SinkhornState& state, const SinkhornOptions& options) 
         console_.draw(bar(state, options));
     } else {
         console_.say(line(state, options));
+    }
+}
+
+void Progress::within(double share) {
+    const auto now = Clock::now();
+    if (!console_.shows_progress() || share >= 1 || now < next_) return;
+    const double seconds = std::chrono::duration<double>(now - half_pass_began_).count();
+    const auto pause = console_.on_terminal() ? between_bars : between_lines;
+    // A line for every few seconds would be a long log where a half-pass takes minutes: four a half-pass then.
+    const auto quarter = std::chrono::duration<double>(seconds / share / 4);
+    next_ = now + std::max<Clock::duration>(pause, std::chrono::duration_cast<Clock::duration>(quarter));
+    const std::string text =
+        fmt::format("{}: {:.0f} % done, {:.2g} pairs/s, about {} left of it", next_work_, 100 * share,
+                    share * pairs_ / seconds, duration_text(seconds / share * (1 - share)));
+    if (console_.on_terminal()) {
+        console_.draw(text);
+    } else {
+        console_.say(text);
     }
 }
 

@@ -15,6 +15,8 @@ class Progress {
 
     // After each half-pass; `options` as they are now (the audit may tighten the tolerance).
     void show(const SinkhornState& state, const SinkhornOptions& options);
+    // Within a half-pass, with the share of it that is done: speaks only where half-passes take long.
+    void within(double share);
     void finish();
 
  private:
@@ -26,7 +28,8 @@ class Progress {
 
     Console& console_;
     double pairs_;
-    Clock::time_point next_;
+    Clock::time_point next_, half_pass_began_;
+    std::string next_work_ = "half-pass 1";
     bool was_annealing_ = false;
     double first_error_ = 0;  // at the target epsilon; 0: none yet
 };

@@ -231,6 +231,7 @@ int solve(const Invocation& invocation) {
 
     const double pairs = static_cast<double>(shape.rows) * static_cast<double>(shape.columns);
     Progress progress{console, pairs};
+    coupling.while_reducing([&](double share) { progress.within(share); });
     Sinkhorn sinkhorn{coupling,
                       {.epsilon = epsilon,
                        .tolerance = options.solver.tolerance,

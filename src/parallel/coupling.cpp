@@ -43,6 +43,10 @@ LocalRun whole(const Cloud& cloud) {
     return {LocalIndex{0}, cloud.rows};
 }
 
+void append(const std::vector<double>& from, std::vector<double>& to) {
+    to.insert(to.end(), from.begin(), from.end());
+}
+
 // The indices that hold untrustworthy sums, as few runs: neighbours closer than a kernel's tile go together.
 std::vector<LocalRun> untrustworthy_runs(std::span<const double> sums) {
     constexpr std::int64_t tile = 128;
@@ -149,25 +153,32 @@ void Coupling::count_safe(Side stays, std::int64_t rows) {
     if (grid_.sharers(stays).is_root()) meters_.safe_rows += rows;  // once for all that share them
 }
 
-// This rank's sums, piece by piece: pieces depend on sizes only, and one takes seconds at most. No communication, since
-// ranks that share the rows may have other pieces.
-Sums Coupling::local_sums(Side stays, LocalRun range, const Potentials& potentials, double epsilon, Safety safety) {
-    constexpr double pairs_of_a_piece = 8e9;
+// Calls use(part) for consecutive parts of a range; parts depend on sizes only, and one takes seconds at most. No
+// communication within, since ranks that share the rows may have other parts.
+template <class Use>
+void Coupling::in_parts(Side stays, LocalRun range, const Use& use) {
+    constexpr double pairs_of_a_part = 8e9;
     constexpr double rows_at_least = 1024;
     const double columns = static_cast<double>(std::max<std::int64_t>(local(other(stays)).rows, 1));
-    const auto rows = static_cast<std::int64_t>(std::max(std::floor(pairs_of_a_piece / columns), rows_at_least));
-    Sums all, piece;
+    const auto rows = static_cast<std::int64_t>(std::max(std::floor(pairs_of_a_part / columns), rows_at_least));
     for (std::int64_t done = 0; done < range.count; done += rows) {
         const LocalRun part{LocalIndex{range.first.value + done}, std::min(rows, range.count - done)};
         {
             const Stopwatch watch{meters_.kernel_seconds};
-            block_->reduce(stays, part, potentials, epsilon, safety, piece);
+            use(part);
         }
-        all.sum.insert(all.sum.end(), piece.sum.begin(), piece.sum.end());
-        all.max.insert(all.max.end(), piece.max.begin(), piece.max.end());
         count_pairs(stays, part.count);
         if (while_reducing_) while_reducing_(static_cast<double>(done + part.count) / static_cast<double>(range.count));
     }
+}
+
+Sums Coupling::local_sums(Side stays, LocalRun range, const Potentials& potentials, double epsilon, Safety safety) {
+    Sums all, part_sums;
+    in_parts(stays, range, [&](LocalRun part) {
+        block_->reduce(stays, part, potentials, epsilon, safety, part_sums);
+        append(part_sums.sum, all.sum);
+        append(part_sums.max, all.max);
+    });
     return all;
 }
 
@@ -202,13 +213,15 @@ std::vector<double> Coupling::reduce(Side stays, const Potentials& potentials, d
 Coupling::Average Coupling::apply(Side stays, const Potentials& potentials, double epsilon, Safety safety,
                                   const Weighting& weighting) {
     const LocalRun all = whole(local(stays));
-    Sums sums;
+    Sums sums, part_sums;
     Average average;
-    {
-        const Stopwatch watch{meters_.kernel_seconds};
-        block_->apply(stays, all, potentials, epsilon, safety, weighting, sums, average.value);
-    }
-    count_pairs(stays, all.count);
+    std::vector<double> part_values;
+    in_parts(stays, all, [&](LocalRun part) {
+        block_->apply(stays, part, potentials, epsilon, safety, weighting, part_sums, part_values);
+        append(part_sums.sum, sums.sum);
+        append(part_sums.max, sums.max);
+        append(part_values, average.value);
+    });
     const auto width = static_cast<std::size_t>(weighting.width);
     const auto scale_row = [&](std::size_t i, double factor) {
         for (std::size_t k = 0; k < width; ++k) average.value[i * width + k] *= factor;
