@@ -63,6 +63,20 @@ const char* instruction_set_of(const PlanRequest& request) {
     return request.backend == Backend::reference ? "none" : cpu_instruction_set();
 }
 
+// The grid, and what the cost model says of the best other shapes.
+std::string grid_in_words(const Plan& plan, const PlanRequest& request, int ranks) {
+    constexpr std::size_t shown = 4;
+    if (ranks == 1) return "1 rank";
+    std::string others;
+    for (std::size_t k = 0; k < std::min(shown, plan.candidates.size()); ++k) {
+        const GridChoice& choice = plan.candidates[k];
+        others += fmt::format("{}{} {}{}", k == 0 ? "" : ", ", choice.shape.name(),
+                              in_bytes(choice.communication_bytes), choice.fits ? "" : " (too large)");
+    }
+    return fmt::format("grid {} of {} ranks ({}; sent by a rank in each iteration: {})", plan.grid.name(), ranks,
+                       request.grid ? "as asked" : "least communication", others);
+}
+
 }  // namespace
 
 double memory_of_rank(const PlanRequest& request, GridShape shape, int threads) {
@@ -137,7 +151,6 @@ Plan resolve_plan(const Communicator& world, const PlanRequest& request) {
         }
         plan.grid = chosen.shape;
         plan.memory = chosen.memory;
-        plan.communication_bytes = chosen.communication_bytes;
     });
     // Counts are the same everywhere, but environments need not be: rank 0's plan is everybody's.
     world.broadcast(plan.threads);
@@ -147,14 +160,11 @@ Plan resolve_plan(const Communicator& world, const PlanRequest& request) {
     world.broadcast(plan.instruction_set);
 
     plan.explain = fmt::format(
-        "plan: grid {} ({} of {} ranks{}), {} thread{} a rank, {} precision, {}; about {} a rank (limit {}), {} sent "
-        "by "
-        "a rank in each iteration",
-        plan.grid.name(), request.grid ? "as asked" : "least communication", world.size(),
-        plan.candidates.size() > 1 ? fmt::format(", {} shapes compared", plan.candidates.size()) : "", plan.threads,
-        plan.threads == 1 ? "" : "s", plan.precision == Precision::single ? "single" : "double",
+        "plan: {}, {} thread{} a rank, {} precision, {}; about {} a rank (limit {})",
+        grid_in_words(plan, request, world.size()), plan.threads, plan.threads == 1 ? "" : "s",
+        plan.precision == Precision::single ? "single" : "double",
         plan.backend == Backend::reference ? "reference backend" : "cpu backend with " + plan.instruction_set,
-        in_bytes(plan.memory), in_bytes(plan.memory_limit), in_bytes(plan.communication_bytes));
+        in_bytes(plan.memory), in_bytes(plan.memory_limit));
     plan.attributes = {{"grid", plan.grid.name()},
                        {"ranks", std::int64_t{world.size()}},
                        {"threads_per_rank", std::int64_t{plan.threads}},

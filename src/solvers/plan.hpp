@@ -44,9 +44,8 @@ struct Plan {
     int threads = 1;
     std::string instruction_set;
     double memory = 0, memory_limit = 0;  // bytes a rank: needed (estimate), allowed
-    double communication_bytes = 0;
-    std::vector<GridChoice> candidates;  // best first
-    std::string explain;                 // a line or two for the log
+    std::vector<GridChoice> candidates;   // best first
+    std::string explain;                  // a line or two for the log
     std::vector<std::pair<std::string, std::variant<std::string, double, std::int64_t>>> attributes;  // for /run
 };
 
