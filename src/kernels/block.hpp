@@ -66,6 +66,9 @@ std::unique_ptr<Block> make_cpu_block(const BlockProblem& problem);
 // What the CPU backend runs on here: "AVX3", "AVX2", "NEON", ...
 const char* cpu_instruction_set();
 
+// The picks from the whole of the summed side, of those from its parts: same rows and count in each.
+Picks best_of(const PickRule& rule, const std::vector<Picks>& parts);
+
 // The score of one draw's candidate: a standard Gumbel number that depends on nothing but these four, so that samples
 // are the same on every grid, tile and device.
 double gumbel(std::uint64_t seed, GlobalIndex stays, GlobalIndex summed, std::int64_t draw, Side side);

@@ -1,5 +1,6 @@
 #include "kernels/pick.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -23,6 +24,34 @@ double gumbel(std::uint64_t seed, GlobalIndex stays, GlobalIndex summed, std::in
         z = mixed(z ^ static_cast<std::uint64_t>(number));
     const double uniform = (static_cast<double>(z >> 11) + 0.5) * 0x1p-53;  // in (0, 1), both ends excluded
     return -std::log(-std::log(uniform));
+}
+
+Picks best_of(const PickRule& rule, const std::vector<Picks>& parts) {
+    struct Candidate {
+        double score;
+        std::int64_t index;
+    };
+    const auto better = [](const Candidate& a, const Candidate& b) {
+        if (a.index < 0 || b.index < 0) return b.index < 0 && a.index >= 0;
+        return a.score != b.score ? a.score > b.score : a.index < b.index;
+    };
+    Picks best = parts.front();
+    // The slots of a row compete with each other; draws each on their own.
+    const auto group = static_cast<std::size_t>(rule.kind == PickRule::Kind::sample ? 1 : best.count);
+    std::vector<Candidate> candidates;
+    for (std::size_t slot = 0; slot < best.index.size(); slot += group) {
+        candidates.clear();
+        for (const Picks& part : parts) {
+            for (std::size_t k = slot; k < slot + group; ++k) candidates.push_back({part.score[k], part.index[k]});
+        }
+        std::partial_sort(candidates.begin(), candidates.begin() + static_cast<std::ptrdiff_t>(group), candidates.end(),
+                          better);
+        for (std::size_t k = 0; k < group; ++k) {
+            best.score[slot + k] = candidates[k].score;
+            best.index[slot + k] = candidates[k].index;
+        }
+    }
+    return best;
 }
 
 PickCollector::PickCollector(const PickRule& rule, std::int64_t rows) : rule_{rule} {

@@ -59,7 +59,11 @@ std::vector<LocalRun> untrustworthy_runs(std::span<const double> sums) {
             runs.push_back({LocalIndex{i}, 1});
         }
     }
-    return runs;
+    // Each run is a reduction of its own: where there are many, one over all of them is cheaper.
+    constexpr std::size_t many = 32;
+    if (runs.size() <= many) return runs;
+    const std::int64_t end = runs.back().first.value + runs.back().count;
+    return {{runs.front().first, end - runs.front().first.value}};
 }
 
 }  // namespace
@@ -261,48 +265,17 @@ Picks Coupling::pick(Side stays, const Potentials& potentials, double epsilon, c
     const Communicator& sharers = grid_.sharers(stays);
     if (sharers.size() == 1) return mine;
 
-    // Everybody's candidates side by side; row numbers below 2^53 are exact as fp64.
-    const std::vector<double> indices(mine.index.begin(), mine.index.end());
-    const std::vector<double> all_indices = sharers.gather_all(indices);
-    const std::vector<double> all_scores = sharers.gather_all(mine.score);
-    const auto slots = static_cast<std::int64_t>(mine.index.size());
-    struct Candidate {
-        double score;
-        std::int64_t index;
-    };
-    const auto better = [](const Candidate& a, const Candidate& b) {
-        if (a.index < 0 || b.index < 0) return b.index < 0 && a.index >= 0;
-        return a.score != b.score ? a.score > b.score : a.index < b.index;
-    };
-    const auto candidate = [&](int rank, std::int64_t slot) {
-        const auto at = static_cast<std::size_t>(rank * slots + slot);
-        return Candidate{all_scores[at], static_cast<std::int64_t>(all_indices[at])};
-    };
-    std::vector<Candidate> candidates;
-    for (std::int64_t i = 0; i < mine.rows; ++i) {
-        if (rule.kind == PickRule::Kind::sample) {  // each draw on its own: the largest perturbed score
-            for (std::int64_t slot = i * mine.count; slot < (i + 1) * mine.count; ++slot) {
-                Candidate best = candidate(0, slot);
-                for (int rank = 1; rank < sharers.size(); ++rank) {
-                    best = std::min(best, candidate(rank, slot), better);
-                }
-                mine.index[static_cast<std::size_t>(slot)] = best.index;
-                mine.score[static_cast<std::size_t>(slot)] = best.score;
-            }
-            continue;
-        }
-        candidates.clear();
-        for (int rank = 0; rank < sharers.size(); ++rank) {
-            for (std::int64_t k = 0; k < mine.count; ++k) candidates.push_back(candidate(rank, i * mine.count + k));
-        }
-        std::partial_sort(candidates.begin(), candidates.begin() + mine.count, candidates.end(), better);
-        for (std::int64_t k = 0; k < mine.count; ++k) {
-            const auto at = static_cast<std::size_t>(i * mine.count + k);
-            mine.index[at] = candidates[static_cast<std::size_t>(k)].index;
-            mine.score[at] = candidates[static_cast<std::size_t>(k)].score;
-        }
+    // Everybody's candidates; row numbers below 2^53 are exact as fp64.
+    const std::vector<double> indices = sharers.gather_all(std::vector<double>(mine.index.begin(), mine.index.end()));
+    const std::vector<double> scores = sharers.gather_all(mine.score);
+    const auto slots = static_cast<std::ptrdiff_t>(mine.index.size());
+    std::vector<Picks> parts;
+    for (std::ptrdiff_t begin = 0; begin < std::ssize(indices); begin += slots) {
+        parts.push_back({mine.rows, mine.count, {}, {}});
+        parts.back().index.assign(indices.begin() + begin, indices.begin() + begin + slots);
+        parts.back().score.assign(scores.begin() + begin, scores.begin() + begin + slots);
     }
-    return mine;
+    return parts.empty() ? mine : best_of(rule, parts);
 }
 
 namespace {
