@@ -34,6 +34,7 @@ constexpr double ln2 = std::numbers::ln2;
 constexpr std::int64_t task_rows = 128;
 constexpr std::int64_t few = 10000;  // numbers that are not worth waking threads
 constexpr std::int64_t wanted_tasks = 128;
+constexpr std::int64_t partial_numbers = std::int64_t{1} << 24;
 constexpr std::int64_t tile_bytes = 192 * 1024;
 constexpr std::int64_t longest_tile = 512;    // also bounds the error of single-precision sums
 constexpr std::int64_t longest_buffer = 128;  // of tiles whose logits are stored: panel x buffer stays in L1
@@ -151,11 +152,23 @@ class CpuBlock final : public Block {
         call.form = problem_.cost.uses_products() && !differences ? PairForm::product : form_;
         call.factor = call.form == PairForm::product ? problem_.cost.product_factor() : factor_;
 
-        const RoundedCloud<T>& summed = side(other(stays));
-        const std::span<const double> potential = stays == Side::row ? potentials.g : potentials.f;
+        round_potentials(call, stays == Side::row ? potentials.g : potentials.f);
+        if (weighting != nullptr && weighting->kind == Weighting::Kind::columns) round_columns(call);
+        if (differences) round_offsets(call);
+        cut(call);
+        return call;
+    }
+
+    bool own_terms_count(const Call& call) const {
+        return call.form == PairForm::product || call.form == PairForm::inner;
+    }
+
+    // g and w of the summed side: what rounding takes off a logit goes into its weight.
+    void round_potentials(Call& call, std::span<const double> potential) const {
+        const RoundedCloud<T>& summed = side(other(call.stays));
         call.g = allocate<T>(summed.rows);
         call.w = allocate<T>(summed.rows);
-        const bool own = call.form == PairForm::product || call.form == PairForm::inner;
+        const bool own = own_terms_count(call);
 #pragma omp parallel for schedule(static) if (summed.rows > few)
         for (std::int64_t j = 0; j < summed.rows; ++j) {
             const auto at = static_cast<std::size_t>(j);
@@ -165,39 +178,42 @@ class CpuBlock final : public Block {
             call.g[at] = rounded_g;
             call.w[at] = mass ? static_cast<T>(std::exp2(exact - static_cast<double>(rounded_g))) : T(0);
         }
-        if (weighting != nullptr && weighting->kind == Weighting::Kind::columns) round_columns(call, summed.rows);
-        if (weighting != nullptr && weighting->kind == Weighting::Kind::values) {
-            call.density_columns = allocate<T>(summed.rows);
-            for (std::size_t j = 0; j < summed.log_weights.size(); ++j) {
-                const bool mass = call.w[j] > 0;
-                call.density_columns[j] =
-                    mass ? static_cast<T>(std::log2(static_cast<double>(call.w[j])) - summed.log_weights[j]) : T(0);
-            }
-        }
-        if (differences) {
-            call.cost_columns = allocate<T>(summed.rows);
-            for (std::size_t j = 0; j < summed.own.size(); ++j) {
-                call.cost_columns[j] = own ? static_cast<T>(summed.own[j]) : T(0);
-            }
-        }
+    }
 
-        const std::int64_t row_bytes = d_ * static_cast<std::int64_t>(sizeof(T));
-        call.tile = std::clamp<std::int64_t>(tile_bytes / row_bytes, 16, longest_tile);
-        if (weighting != nullptr || call.safe) call.tile = std::min(call.tile, longest_buffer);
-        const std::int64_t width = weighting == nullptr ? 1 : std::max<std::int64_t>(weighting->width, 1);
-        const std::int64_t tasks = ceil_div(std::max<std::int64_t>(range.count, 1), task_rows);
-        const std::int64_t memory_bound =
-            std::max<std::int64_t>((std::int64_t{1} << 24) / (tasks * task_rows * width), 1);
-        call.chunks = std::clamp<std::int64_t>(ceil_div(wanted_tasks, tasks), 1,
-                                               std::max<std::int64_t>(ceil_div(summed.rows, 4 * call.tile), 1));
-        call.chunks = std::min(call.chunks, memory_bound);
-        call.chunk = ceil_div(ceil_div(std::max<std::int64_t>(summed.rows, 1), call.chunks), call.tile) * call.tile;
-        call.chunks = std::max<std::int64_t>(ceil_div(summed.rows, call.chunk), 1);
-        return call;
+    // What turns inner products into costs, and logits into log densities.
+    void round_offsets(Call& call) const {
+        const RoundedCloud<T>& summed = side(other(call.stays));
+        call.cost_columns = allocate<T>(summed.rows);
+        for (std::size_t j = 0; j < summed.own.size(); ++j) {
+            call.cost_columns[j] = own_terms_count(call) ? static_cast<T>(summed.own[j]) : T(0);
+        }
+        if (call.weighting->kind != Weighting::Kind::values) return;
+        call.density_columns = allocate<T>(summed.rows);
+        for (std::size_t j = 0; j < summed.log_weights.size(); ++j) {
+            const double residue = std::log2(static_cast<double>(call.w[j]));
+            call.density_columns[j] = call.w[j] > 0 ? static_cast<T>(residue - summed.log_weights[j]) : T(0);
+        }
+    }
+
+    // Tiles and chunks of the summed side.
+    void cut(Call& call) const {
+        const std::int64_t summed = side(other(call.stays)).rows;
+        call.tile =
+            std::clamp<std::int64_t>(tile_bytes / (d_ * static_cast<std::int64_t>(sizeof(T))), 16, longest_tile);
+        if (call.weighting != nullptr || call.safe) call.tile = std::min(call.tile, longest_buffer);
+        const std::int64_t tasks = ceil_div(std::max<std::int64_t>(call.range.count, 1), task_rows);
+        const std::int64_t width = call.weighting == nullptr ? 1 : std::max<std::int64_t>(call.weighting->width, 1);
+        // Enough of them, not too short, and their partial results in bounded memory.
+        const std::int64_t most = std::min(std::max<std::int64_t>(ceil_div(summed, 4 * call.tile), 1),
+                                           std::max<std::int64_t>(partial_numbers / (tasks * task_rows * width), 1));
+        const std::int64_t wanted = std::clamp<std::int64_t>(ceil_div(wanted_tasks, tasks), 1, most);
+        call.chunk = ceil_div(ceil_div(std::max<std::int64_t>(summed, 1), wanted), call.tile) * call.tile;
+        call.chunks = std::max<std::int64_t>(ceil_div(summed, call.chunk), 1);
     }
 
     // Averages of columns are formed about the columns' means: far-off values lose nothing in single precision.
-    static void round_columns(Call& call, std::int64_t rows) {
+    void round_columns(Call& call) const {
+        const std::int64_t rows = side(other(call.stays)).rows;
         const std::int64_t width = call.weighting->width;
         call.column_means.assign(static_cast<std::size_t>(width), 0.0);
         const double* v = call.weighting->columns.data();
@@ -329,7 +345,7 @@ class CpuBlock final : public Block {
         const double unit = call.form == PairForm::product ? call.scale * call.factor : 1;
         // Scaling rounds the points once more: their norms are then taken from what the products will see.
         const bool rounded_again = sizeof(T) < sizeof(double) && unit != 1 && unit != 0;
-        const bool own_counts = call.form == PairForm::product || call.form == PairForm::inner;
+        const bool own_counts = own_terms_count(call);
         for (std::int64_t lane = 0; lane < panel(); ++lane) {
             const std::int64_t i = first + std::min(lane, count - 1);
             const auto at = static_cast<std::size_t>(i);
