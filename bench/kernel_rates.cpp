@@ -66,7 +66,7 @@ bool measure(const char* cost, std::int64_t d, Precision precision) {
     const double value = rate(pairs, [&] {
         block->apply(Side::row, all, {f, g}, epsilon, Safety::shifted, Weighting::of_values(), sums, values);
     });
-    fmt::print("| {} | {} | {} | {:.2f} | {:.0f} | {:.2f} | {:.2f} | {:.2f} | {:.0e}{} |\n",
+    fmt::print("| {} | {} | {} | {:.3g} | {:.0f} | {:.3g} | {:.3g} | {:.3g} | {:.0e}{} |\n",
                precision == Precision::single ? "single" : "double", cost, d, shifted / 1e9,
                2e-9 * static_cast<double>(d) * shifted, safe / 1e9, map / 1e9, value / 1e9, error,
                right ? "" : " WRONG");
