@@ -106,7 +106,7 @@ int check(const Invocation& invocation) {
         describe(report, "source", problem.source, statistics_of(grid, Side::row, source));
     } else {
         const ProblemShape shape = shape_of_problem(world, problem);
-        const Plan plan = plan_run(world, shape, problem, machine);
+        const Plan plan = plan_run(world, shape, problem, machine, {});
         const Grid grid{world, plan.grid};
         io::InputIdentity identity;
         DistributedCloud source = io::read_cloud(grid, Side::row, Partition::even(shape.rows, grid.parts(Side::row)),

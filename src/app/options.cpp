@@ -127,7 +127,8 @@ void declare(CommandLine& line, MachineOptions& options) {
     line.option("--memory", "SIZE", "that each rank may use, e.g. 16G (default: its share of what the node has free)",
                 [&](const std::string& text) { options.memory = parse_bytes("--memory", text); })
         ->group(group);
-    line.option("--cache", "auto|off", "keep products of points between passes: off, or auto (the default)",
+    line.option("--cache", "auto|off",
+                "keep products of points between passes; this version keeps none: auto (the default) is off",
                 [](const std::string& text) {
                     CONVOY_VALIDATE(text != "on", "--cache on is not available (no cache is built in); use auto");
                     choose<int>("--cache", text, {{"auto", 0}, {"off", 0}});

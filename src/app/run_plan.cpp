@@ -20,7 +20,7 @@ ProblemShape shape_of_problem(const Communicator& world, const ProblemOptions& p
 }
 
 Plan plan_run(const Communicator& world, const ProblemShape& shape, const ProblemOptions& problem,
-              const MachineOptions& machine) {
+              const MachineOptions& machine, const SolverOptions& solver) {
     PlanRequest request;
     request.rows = shape.rows;
     request.columns = shape.columns;
@@ -31,6 +31,9 @@ Plan plan_run(const Communicator& world, const ProblemShape& shape, const Proble
     request.grid = machine.grid;
     request.threads = machine.threads;
     request.memory = machine.memory;
+    request.start = solver.init;
+    request.annealing = solver.annealing && solver.init == "zero";
+    request.acceleration = solver.acceleration.value_or(Acceleration::anderson);
     const Plan plan = resolve_plan(world, request);
     omp_set_num_threads(plan.threads);
     return plan;

@@ -206,7 +206,7 @@ int solve(const Invocation& invocation) {
 
     // What is asked, and can it be done at all?
     const ProblemShape shape = shape_of_problem(world, options.problem);
-    const Plan plan = plan_run(world, shape, options.problem, options.machine);
+    const Plan plan = plan_run(world, shape, options.problem, options.machine, options.solver);
     console.say(fmt::format("convoy {} solve: {} x {} points of {}", version(), count_text(shape.rows),
                             count_text(shape.columns), plural(shape.dimension, "dimension", "dimensions")));
     console.say(plan.explain);

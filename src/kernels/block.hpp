@@ -65,6 +65,8 @@ std::unique_ptr<Block> make_reference_block(const BlockProblem& problem);
 std::unique_ptr<Block> make_cpu_block(const BlockProblem& problem);
 // What the CPU backend runs on here: "AVX3", "AVX2", "NEON", ...
 const char* cpu_instruction_set();
+// How it cuts its work, for the record: rows of a task, bytes and points of a tile.
+std::string cpu_tiling();
 
 // The picks from the whole of the summed side, of those from its parts: same rows and count in each.
 Picks best_of(const PickRule& rule, const std::vector<Picks>& parts);

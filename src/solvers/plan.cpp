@@ -160,11 +160,12 @@ Plan resolve_plan(const Communicator& world, const PlanRequest& request) {
     world.broadcast(plan.instruction_set);
 
     plan.explain = fmt::format(
-        "plan: {}, {} thread{} a rank, {} precision, {}; about {} a rank (limit {})",
+        "plan: {}, {} thread{} a rank, {} precision, {}; start {}{}, {}; about {} a rank (limit {})",
         grid_in_words(plan, request, world.size()), plan.threads, plan.threads == 1 ? "" : "s",
         plan.precision == Precision::single ? "single" : "double",
         plan.backend == Backend::reference ? "reference backend" : "cpu backend with " + plan.instruction_set,
-        in_bytes(plan.memory), in_bytes(plan.memory_limit));
+        request.start, request.annealing ? " with annealing" : "", name_of(request.acceleration), in_bytes(plan.memory),
+        in_bytes(plan.memory_limit));
     plan.attributes = {{"grid", plan.grid.name()},
                        {"ranks", std::int64_t{world.size()}},
                        {"threads_per_rank", std::int64_t{plan.threads}},
@@ -172,6 +173,10 @@ Plan resolve_plan(const Communicator& world, const PlanRequest& request) {
                        {"backend", std::string{plan.backend == Backend::reference ? "reference" : "cpu"}},
                        {"instruction_set", plan.instruction_set},
                        {"cache", std::string{"off"}},
+                       {"tiles", cpu_tiling()},
+                       {"start", request.start},
+                       {"annealing", std::string{request.annealing ? "on" : "off"}},
+                       {"acceleration", name_of(request.acceleration)},
                        {"memory_per_rank_estimate", plan.memory},
                        {"memory_per_rank_limit", plan.memory_limit}};
     return plan;

@@ -13,6 +13,7 @@
 #include "convoy/cost.hpp"
 #include "convoy/coupling.hpp"
 #include "convoy/grid.hpp"
+#include "convoy/sinkhorn.hpp"
 #include "convoy/verbs.hpp"
 
 namespace convoy {
@@ -25,6 +26,9 @@ struct PlanRequest {
     std::optional<GridShape> grid;
     std::optional<double> memory;  // bytes a rank may use; nothing: its share of what this node has
     std::optional<int> threads;    // of a rank; nothing: OMP_NUM_THREADS, else the node's cores shared by its ranks
+    std::string start = "zero";    // "zero", or the file whose potentials are taken
+    bool annealing = true;
+    Acceleration acceleration = Acceleration::anderson;
 };
 
 // What one grid shape would cost: the largest rank's memory, and a model of the communication of one iteration (two

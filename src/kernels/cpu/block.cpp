@@ -437,6 +437,11 @@ class CpuBlock final : public Block {
 
 }  // namespace
 
+std::string cpu_tiling() {
+    return std::to_string(task_rows) + " rows, " + std::to_string(tile_bytes) + " bytes, at most " +
+           std::to_string(longest_tile) + " points";
+}
+
 const char* cpu_instruction_set() {
     return cpu::tile_kernels<float>().instruction_set;
 }
