@@ -7,15 +7,9 @@
 
 #include "convoy/communicator.hpp"
 #include "convoy/partition.hpp"
+#include "convoy/verbs.hpp"
 
 namespace convoy {
-
-/// Which of the two clouds: `row` = source (index i), `column` = target (index j). Also: which index of a pair stays
-/// in a reduction, and along which the vector of a side is distributed.
-enum class Side { row, column };
-constexpr Side other(Side side) {
-    return side == Side::row ? Side::column : Side::row;
-}
 
 struct GridShape {
     int rows = 1;

@@ -9,6 +9,13 @@
 
 namespace convoy {
 
+/// Which of the two clouds: `row` = source (index i), `column` = target (index j). Also: which index of a pair stays
+/// in a reduction, and along which the vector of a side is distributed.
+enum class Side { row, column };
+constexpr Side other(Side side) {
+    return side == Side::row ? Side::column : Side::row;
+}
+
 enum class Precision { single, fp64 };
 
 /// How sums of exponentials are formed.

@@ -23,7 +23,6 @@
 
 #include "convoy/cloud.hpp"
 #include "convoy/cost.hpp"
-#include "convoy/grid.hpp"
 #include "convoy/partition.hpp"
 #include "convoy/verbs.hpp"
 

@@ -21,7 +21,7 @@ int main() {
     while (state.status == Status::running) sinkhorn.step(state);
 
     const Verdict verdict = audit_and_value(coupling, state.f, state.g, options.epsilon, 0);
-    std::printf("%s, marginal error %.1e, transport cost %.12f\n", name_of(state.status).c_str(),
-                verdict.audit.error(), verdict.values.transport_cost);
+    std::printf("%s, marginal error %.1e, transport cost %.12f\n", name_of(state.status).c_str(), verdict.audit.error(),
+                verdict.values.transport_cost);
     return state.status == Status::converged ? 0 : 1;
 }
