@@ -81,7 +81,7 @@ class Sinkhorn {
     Found half_pass(Side stays, SinkhornState& state, bool error_means_something) const;
     void judge(SinkhornState& state, double error) const;
     void update_source(SinkhornState& state, const std::vector<double>& log_sum, double error) const;
-    std::vector<double> limited(const std::vector<double>& from, std::vector<double> to, double limit) const;
+    bool limit_step(const std::vector<double>& from, std::vector<double>& to, double limit) const;
     void next_level(SinkhornState& state) const;
     Coupling* coupling_;
     double range_bound_ = 0;

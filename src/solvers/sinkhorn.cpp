@@ -97,6 +97,7 @@ void Sinkhorn::step(SinkhornState& state) const {
     const Found columns = half_pass(Side::column, state, state.source_exact);
     if (state.status != Status::running) return;  // (f, g) is what was measured, or all that there is
     take_off(state.g, state.epsilon, columns.log_sum);
+    state.source_exact = false;
 
     const Found rows = half_pass(Side::row, state, true);
     if (state.status == Status::converged) {
@@ -127,8 +128,7 @@ Sinkhorn::Found Sinkhorn::half_pass(Side stays, SinkhornState& state, bool error
         state.status = Status::failed;
         state.reason = fmt::format(
             "the marginal error is not a number at half-pass {} (epsilon {:.3g}, costs up to {:.3g}); epsilon may be "
-            "too "
-            "small for this precision: {}use a larger --epsilon",
+            "too small for this precision: {}use a larger --epsilon",
             state.half_passes, state.epsilon, range_bound_,
             coupling_->precision() == Precision::single ? "use --precision double, or " : "");
         return found;
@@ -145,7 +145,7 @@ Sinkhorn::Found Sinkhorn::half_pass(Side stays, SinkhornState& state, bool error
         state.reason = fmt::format("stopped after {} half-passes", state.half_passes);
     } else if (state.half_passes >= options.max_half_passes) {
         state.status = Status::not_converged;
-        state.reason = fmt::format("the limit of {} half-passes is reached", options.max_half_passes);
+        state.reason = fmt::format("the limit of half-passes ({}) is reached", options.max_half_passes);
     }
     return found;
 }
@@ -193,20 +193,23 @@ void Sinkhorn::update_source(SinkhornState& state, const std::vector<double>& lo
     for (std::size_t i = 0; i < residual.size(); ++i) residual[i] = -state.epsilon * log_sum[i];
     take_off(image, state.epsilon, log_sum);
     const auto capacity = static_cast<std::size_t>(options.anderson_memory);
-    state.f = limited(
-        state.f, anderson_step(*coupling_, Side::row, state.memory, capacity, std::move(residual), std::move(image)),
-        largest_step * state.epsilon);
-    state.source_exact = state.memory.images.size() <= 1;
+    std::vector<double> next =
+        anderson_step(*coupling_, Side::row, state.memory, capacity, std::move(residual), std::move(image));
+    const bool plain = state.memory.images.size() <= 1;
+    const bool whole_step = limit_step(state.f, next, largest_step * state.epsilon);
+    state.f = std::move(next);
+    state.source_exact = plain && whole_step;
 }
 
-// `to`, or the point on the way there whose largest move is `limit`: an extrapolation from noise must not run away.
-std::vector<double> Sinkhorn::limited(const std::vector<double>& from, std::vector<double> to, double limit) const {
+// Takes `to` back towards `from` until no move exceeds `limit`: an extrapolation from noise must not run away. True if
+// it could stay.
+bool Sinkhorn::limit_step(const std::vector<double>& from, std::vector<double>& to, double limit) const {
     double largest = 0;
     for (std::size_t i = 0; i < to.size(); ++i) largest = std::max(largest, std::abs(to[i] - from[i]));
     coupling_->grid().world().max(std::span{&largest, 1});
-    if (largest <= limit) return to;
+    if (largest <= limit) return true;
     for (std::size_t i = 0; i < to.size(); ++i) to[i] = from[i] + limit / largest * (to[i] - from[i]);
-    return to;
+    return false;
 }
 
 // Halving epsilon keeps all sums in range: exponents at most double, and by Jensen's inequality no sum falls below 1.

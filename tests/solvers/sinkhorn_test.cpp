@@ -231,6 +231,26 @@ TEST(Sinkhorn, StartsFromPotentialsAndConvergesAtOnceFromASolution) {
     EXPECT_LE(again.half_passes, 2);
 }
 
+TEST(Sinkhorn, GoesOnToATighterToleranceFromWhereItEnded) {
+    const Problem p = problem(90, 80, 3, "sqeuclidean", 0.05);
+    for (const Acceleration acceleration : {Acceleration::plain, Acceleration::anderson}) {
+        Coupling coupling = coupling_of(p, {1, Communicator::world().size()}, Precision::fp64);
+        SinkhornOptions options = options_for(p, 1e-2);
+        options.acceleration = acceleration;
+        Sinkhorn sinkhorn{coupling, options};
+        SinkhornState state = sinkhorn.start();
+        for (const double tolerance : {1e-2, 1e-3, 1e-4, 1e-5}) {
+            sinkhorn.options.tolerance = tolerance;
+            state.status = Status::running;
+
+            while (state.status == Status::running) sinkhorn.step(state);
+
+            EXPECT_EQ(state.status, Status::converged);
+            EXPECT_LE(audit_and_value(coupling, state.f, state.g, p.epsilon, 0).audit.error(), 1.0001 * tolerance);
+        }
+    }
+}
+
 TEST(Sinkhorn, EndsAtTheFloorOfSinglePrecisionAndSaysSo) {
     const Problem p = problem(300, 300, 3, "sqeuclidean", 0.05);
     Coupling coupling = coupling_of(p, {1, Communicator::world().size()}, Precision::single);
