@@ -49,7 +49,8 @@ struct Exp2Constants<double> {
 
 // Right to the polynomial's error for normal results. Half a step below the smallest normal number the result is
 // exactly 0 (the exponent's field is), not denormal: denormals cost some processors a hundred cycles each. Above 2^127
-// (2^1023) it stays there. Whether nan stays nan depends on the instruction set's maximum: callers carry it in their weights.
+// (2^1023) it stays there. Whether nan stays nan depends on the instruction set's maximum: callers carry it in their
+// weights.
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V Exp2(D d, V t) {
     using T = hn::TFromD<D>;
