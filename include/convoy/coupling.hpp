@@ -30,7 +30,6 @@ struct DistributedCloud {
 
 /// Counters of the work done, summed by nobody: this rank's own.
 struct Meters {
-    std::int64_t reductions = 0;       ///< half-passes (calls of reduce)
     std::int64_t safe_rows = 0;        ///< sums that took the safe form, the first half-pass included; ranks add up
     double pairs = 0;                  ///< pairs this rank worked on
     double kernel_seconds = 0;         ///< in the block
@@ -71,6 +70,9 @@ class Coupling {
 
     Picks pick(Side stays, const Potentials& potentials, double epsilon, const PickRule& rule);
 
+    /// Numbers that each part of one side has, summed over its parts: in place, in order, the same bits on all ranks of
+    /// the grid. What steers a run goes through here: ranks that disagreed in a bit would part ways in a branch.
+    void sum_over_parts(Side side, std::span<double> values) const;
     /// sum_i w_i u_i v_i over the whole of one side, w the weights. fp64, ranks in order, same bits on all ranks.
     double dot(Side side, std::span<const double> u, std::span<const double> v) const;
     /// dot(side, u, v) for each of several v, with one exchange.

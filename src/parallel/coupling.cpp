@@ -198,7 +198,6 @@ std::vector<double> Coupling::safe_sums(Side stays, LocalRun range, const Potent
 }
 
 std::vector<double> Coupling::reduce(Side stays, const Potentials& potentials, double epsilon, Safety safety) {
-    ++meters_.reductions;
     const LocalRun all = whole(local(stays));
     if (safety == Safety::safe) return safe_sums(stays, all, potentials, epsilon);
 
@@ -292,27 +291,38 @@ double weighted_sum(const std::vector<double>& weights, const Term& term) {
 
 }  // namespace
 
+void Coupling::sum_over_parts(Side side, std::span<double> values) const {
+    grid_.holders(side).ordered_sum(values);
+    grid_.world().broadcast(values);
+}
+
 double Coupling::dot(Side side, std::span<const double> u, std::span<const double> v) const {
-    return grid_.holders(side).ordered_sum(weighted_sum(local(side).weights, [&](auto i) { return u[i] * v[i]; }));
+    double sum = weighted_sum(local(side).weights, [&](auto i) { return u[i] * v[i]; });
+    sum_over_parts(side, std::span{&sum, 1});
+    return sum;
 }
 
 std::vector<double> Coupling::dots(Side side, std::span<const double> u,
                                    const std::vector<std::vector<double>>& vs) const {
     std::vector<double> sums;
     for (const auto& v : vs) sums.push_back(weighted_sum(local(side).weights, [&](auto i) { return u[i] * v[i]; }));
-    grid_.holders(side).ordered_sum(sums);
+    sum_over_parts(side, sums);
     return sums;
 }
 
 double Coupling::mean(Side side, std::span<const double> u) const {
-    return grid_.holders(side).ordered_sum(weighted_sum(local(side).weights, [&](auto i) { return u[i]; }));
+    double sum = weighted_sum(local(side).weights, [&](auto i) { return u[i]; });
+    sum_over_parts(side, std::span{&sum, 1});
+    return sum;
 }
 
 double Coupling::marginal_error(Side side, std::span<const double> log_sum) const {
     // Hopeless potentials have errors beyond fp64's range: large then, not infinite. nan stays nan.
     constexpr double largest_exponent = 600;
-    const auto term = [&](auto i) { return std::abs(std::expm1(std::min(log_sum[i], largest_exponent))); };
-    return grid_.holders(side).ordered_sum(weighted_sum(local(side).weights, term));
+    double sum = weighted_sum(local(side).weights,
+                              [&](auto i) { return std::abs(std::expm1(std::min(log_sum[i], largest_exponent))); });
+    sum_over_parts(side, std::span{&sum, 1});
+    return sum;
 }
 
 void Coupling::move_source(std::vector<double> points) {

@@ -59,10 +59,9 @@ NodeShare share_of_node(const Communicator& world) {
     // A launcher that binds gives each rank its own cores; without binding all ranks see all of them.
     const bool bound = node.cores < static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN));
     const int cores = bound ? node.cores : std::max(node.cores / node.ranks, 1);
-    std::array<double, 3> largest{-static_cast<double>(cores), -node.memory / node.ranks,
-                                  static_cast<double>(node.ranks)};
+    std::array<double, 2> largest{-static_cast<double>(cores), -node.memory / node.ranks};
     world.max(largest);
-    return {static_cast<int>(-largest[0]), -largest[1], static_cast<int>(largest[2])};
+    return {static_cast<int>(-largest[0]), -largest[1]};
 }
 
 }  // namespace convoy

@@ -11,11 +11,10 @@ struct Node {
     int ranks = 1;      // of this run on this node
 };
 
-// Collective over all ranks: the fewest cores a rank, the least memory a rank and the most ranks of any node.
+// Over all ranks: the fewest cores and the least memory that one has. Collective.
 struct NodeShare {
     int cores = 1;
     double memory = 0;
-    int ranks_on_node = 1;
 };
 NodeShare share_of_node(const Communicator& world);
 

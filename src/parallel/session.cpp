@@ -16,22 +16,6 @@ bool initialised() {
     return yes != 0;
 }
 
-struct NodeRanks {
-    int rank = 0, size = 1;
-};
-
-// Ranks that share memory with this one, from MPI: under mpirun SLURM_LOCALID is 0 on all ranks.
-NodeRanks node_ranks() {
-    NodeRanks result;
-    if (!initialised()) return result;
-    MPI_Comm node = MPI_COMM_NULL;
-    MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &node);
-    MPI_Comm_rank(node, &result.rank);
-    MPI_Comm_size(node, &result.size);
-    MPI_Comm_free(&node);
-    return result;
-}
-
 }  // namespace
 
 bool Session::launched() {
@@ -69,11 +53,15 @@ std::string Session::mpi_version() {
     return whole.substr(0, whole.find_first_of(",\n"));
 }
 
-int Session::rank_on_node() {
-    return node_ranks().rank;
-}
+// Ranks that share memory with this one, from MPI: under mpirun SLURM's variables say nothing of it.
 int Session::ranks_on_node() {
-    return node_ranks().size;
+    if (!initialised()) return 1;
+    MPI_Comm node = MPI_COMM_NULL;
+    MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &node);
+    int ranks = 1;
+    MPI_Comm_size(node, &ranks);
+    MPI_Comm_free(&node);
+    return ranks;
 }
 
 }  // namespace convoy

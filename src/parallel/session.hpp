@@ -18,8 +18,7 @@ class Session {
 
     static bool launched();            // by mpirun or srun, judged by the environment
     static std::string mpi_version();  // library version, first line; works without initialisation
-    static int rank_on_node();         // 0-based among the ranks of this node
-    static int ranks_on_node();
+    static int ranks_on_node();        // sharing memory with this one; collective
 
  private:
     int exceptions_;

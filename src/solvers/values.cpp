@@ -177,7 +177,7 @@ double error_of(const Coupling& coupling, Side side, const std::vector<std::int6
         if (weight > 0) sums[0] += weight * std::abs(std::expm1(log_sum[k]));
         sums[1] += weight;
     }
-    coupling.grid().holders(side).ordered_sum(sums);
+    coupling.sum_over_parts(side, sums);
     counted = static_cast<std::int64_t>(sums[2]);
     return sums[1] > 0 ? sums[0] / sums[1] : 0;
 }
@@ -199,7 +199,8 @@ OwnEntropy own_entropy(const Coupling& coupling, Side side, const std::vector<do
         points += w > 0 ? 1 : 0;
         w = w > 0 ? std::log(w) : 0;
     }
-    return {plan_sum(coupling, side, log_sum, term), coupling.grid().holders(side).ordered_sum(points)};
+    coupling.sum_over_parts(side, std::span{&points, 1});
+    return {plan_sum(coupling, side, log_sum, term), points};
 }
 
 }  // namespace

@@ -88,7 +88,6 @@ class CpuBlock final : public Block {
     struct Call {
         Side stays;
         LocalRun range;
-        double epsilon;
         bool safe;
         const Weighting* weighting;
         std::span<const double> potential;  // of the staying side
@@ -143,7 +142,6 @@ class CpuBlock final : public Block {
         Call call{};
         call.stays = stays;
         call.range = range;
-        call.epsilon = epsilon;
         call.safe = safety == Safety::safe;
         call.weighting = weighting;
         call.potential = stays == Side::row ? potentials.f : potentials.g;
