@@ -4,7 +4,7 @@
 // of Convoy serves every node.
 //
 // Matrices are row-major; rows may lie further apart than they are long. Within an OpenMP parallel region every call
-// works on its own thread alone; outside of one it may use all threads.
+// works on its own thread alone; outside of one it may use all threads, but for eigen_decomposition().
 
 #include <cstdint>
 #include <optional>

@@ -2,6 +2,7 @@
 // ones, products are taken in the other order, and a right-hand side a row is one a column.
 
 #include <fmt/format.h>
+#include <omp.h>
 
 #include <algorithm>
 #include <cmath>
@@ -69,6 +70,19 @@ bool has_own_threads() {
            openblas_set_num_threads != nullptr && openblas_get_parallel() == 1;
 }
 
+// While one lives, calls outside of parallel regions keep to this thread.
+class OneThread {
+ public:
+    OneThread() { omp_set_num_threads(1); }
+    ~OneThread() { omp_set_num_threads(threads_before_); }
+    OneThread(const OneThread&) = delete;
+    OneThread& operator=(const OneThread&) = delete;
+
+ private:
+    int threads_before_ = omp_get_max_threads();
+    OneThreadEach one_thread_each_;
+};
+
 }  // namespace
 
 void multiply(double alpha, ConstMatrix a, Form of_a, ConstMatrix b, Form of_b, double beta, Matrix c) {
@@ -89,7 +103,10 @@ void multiply_by_own_transpose(double alpha, ConstMatrix a, Form of_a, double be
     dsyrk_("U", plain ? "T" : "N", &n, &k, &alpha, a.data, &lda, &beta, c.data, &ldc, 1, 1);
 }
 
+// On one thread: half of the work are products of the matrix with vectors, which memory bounds, in thousands of short
+// regions. At the end of each, threads spin for each other: where cores are not idle, two take a hundred times longer.
 std::vector<double> eigen_decomposition(Matrix a) {
+    const OneThread one_thread;
     CONVOY_EXPECT(a.rows == a.columns && a.rows <= largest_eigenproblem);
     const int n = narrow(a.rows), lda = leading(a.stride);
     std::vector<double> values(static_cast<std::size_t>(n));
