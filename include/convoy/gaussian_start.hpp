@@ -25,14 +25,14 @@ bool gaussian_start_applies(const Cost& cost);
 ///     D = (4 S^(1/2) T S^(1/2) + t^2 I)^(1/2),  t = epsilon/2 (entropic) or 0 (Bures);
 ///
 /// x -> q + A u is the map E[y|x]. Janati, Muzellec, Peyre & Cuturi (2020), "Entropic optimal transport between
-/// (unbalanced) Gaussian measures has a closed form", theorem 1 (sigma^2 = epsilon/2); Mallasto, Gerolin & Minh (2020),
+/// unbalanced Gaussian measures has a closed form", theorem 1 (sigma^2 = epsilon/2); Mallasto, Gerolin & Minh (2020),
 /// "Entropy-regularized 2-Wasserstein distance between Gaussian measures". On what S does not span, A is 0: constant
 /// coordinates, fewer points than dimensions and clouds of one point are all right, and so are points without mass.
 /// `pnorm:2` at epsilon has half the potential of |x - y|^2 at 2 epsilon; `dot` that less |x|^2/2; `cosine` is
 /// `pnorm:2` of the rows divided by their norms.
 ///
 /// Work: covariances (n + m) d^2 / 2 multiply-adds and potentials n d^2 over all ranks, some 20 d^3 on rank 0 alone.
-/// Memory: about 7 d^2 numbers on rank 0, 2 d^2 on others.
+/// Memory: about 6 d^2 numbers on rank 0, 2 d^2 on others.
 class GaussianStart {
  public:
     /// Moments and factorisations, once for any epsilon. The coupling outlives this and does not move. Collective.

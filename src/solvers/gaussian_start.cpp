@@ -77,6 +77,7 @@ Spectrum solve_between(Matrix&& source, Matrix&& target) {
                         target.triangularView<Eigen::Lower>().toDenseMatrix().allFinite(),
                     "the clouds' covariances are not known (they overflow what fp64 holds): scale the points down");
     Spectrum root = factor(std::move(source));
+    source.resize(0, 0);
     const Eigen::Index r = root.directions.rows(), d = target.rows();
     if (r == 0) return root;
 
