@@ -11,6 +11,7 @@
 #include <set>
 
 #include "build_info.hpp"
+#include "geometry/dense.hpp"
 #include "git_hash.hpp"
 #include "parallel/session.hpp"
 
@@ -39,10 +40,11 @@ std::string version() {
 std::string build_details() {
     const std::string type = CONVOY_BUILD_TYPE;
     return fmt::format(
-        "commit    {}\ncompiler  {}\nbuild     {}\nMPI       {}\nHDF5      {} (parallel)\nCUDA      not built in\n"
+        "commit    {}\ncompiler  {}\nbuild     {}\nMPI       {}\nHDF5      {} (parallel)\nalgebra   {}\nCUDA      not "
+        "built in\n"
         "system    {}\n",
         CONVOY_GIT_HASH, CONVOY_COMPILER, type.empty() ? "no build type" : type, Session::mpi_version(),
-        CONVOY_HDF5_VERSION, CONVOY_SYSTEM);
+        CONVOY_HDF5_VERSION, dense::implementation(), CONVOY_SYSTEM);
 }
 
 std::string utc_now() {

@@ -20,7 +20,6 @@
 
 #include <fmt/format.h>
 
-#include <Eigen/Dense>
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -31,115 +30,21 @@
 #include <vector>
 
 #include "convoy/error.hpp"
+#include "solvers/moments.hpp"
 
 namespace convoy {
 
 namespace {
 
-using Eigen::Index;
-using Matrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
-using Vector = Eigen::VectorXd;
-
-constexpr Index row_block = 256;     // rows centred and multiplied at a time: they stay in cache
-constexpr Index panel_width = 64;    // columns of a covariance that one thread computes
-constexpr Index group_width = 1024;  // columns of a covariance held at once: d x 1024 numbers a cloud
-
-// A sum over all ranks, the same bits on each.
-void sum_over(const Communicator& world, std::span<double> values) {
-    world.sum(values);
-    world.broadcast(values);
-}
-
-std::span<double> as_span(Vector& v) {
-    return {v.data(), static_cast<std::size_t>(v.size())};
-}
-std::span<const double> as_span(const Vector& v) {
-    return {v.data(), static_cast<std::size_t>(v.size())};
-}
-
-std::vector<double> unit_rows(const Cloud& cloud) {
-    std::vector<double> rows = cloud.points;
-    Eigen::Map<Matrix>{rows.data(), cloud.rows, cloud.dimension}.rowwise().normalize();
-    return rows;
-}
-
-// One side of a coupling: this rank's part of the cloud, the stripe of it that this rank alone counts in sums over all
-// ranks, and the mean of the whole.
-struct Points {
-    const Communicator& world;
-    const std::vector<double> unit;  // the points divided by their norms, where that is asked for
-    const Eigen::Map<const Matrix> rows;
-    const Eigen::Map<const Vector> weights;
-    Index begin = 0, end = 0;  // the stripe
-    // The mean is reference + offset, the reference a point of the cloud: so the mean of x - reference - offset is 0 to
-    // the rounding of the cloud's spread, not of its distance from the origin, and exactly 0 if all points are one.
-    Vector reference, offset;
-
-    Points(const Coupling& coupling, Side side, bool normalise)
-        : world{coupling.grid().world()},
-          unit{normalise ? unit_rows(coupling.local(side)) : std::vector<double>{}},
-          rows{normalise ? unit.data() : coupling.local(side).points.data(), coupling.local(side).rows,
-               coupling.dimension()},
-          weights{coupling.local(side).weights.data(), coupling.local(side).rows} {
-        const Partition& partition = coupling.cloud(side).partition;
-        const GlobalRun stripe = my_stripe(coupling.grid(), side, partition);
-        begin = stripe.first.value - partition.first(coupling.grid().part(side)).value;
-        end = begin + stripe.count;
-        reference = first_with_mass(stripe);
-        offset = Vector::Zero(rows.cols());
-        for (int pass = 0; pass < 2; ++pass) offset += missed_mean();  // the second corrects the rounding of the first
-    }
-    Points(const Points&) = delete;
-    Points& operator=(const Points&) = delete;
-
-    Vector mean() const { return reference + offset; }
-
-    // Rows less the mean: `count` of them from `first`, columns from `column` on.
-    Matrix centred(Index first, Index count, Index column = 0) const {
-        const Index d = rows.cols() - column;
-        return (rows.block(first, column, count, d).rowwise() - reference.tail(d).transpose()).rowwise() -
-               offset.tail(d).transpose();
-    }
-
-    // All points with mass are one point.
-    bool is_one_point() const {
-        double differs = 0;
-        for (Index i = begin; i < end && differs == 0; ++i)
-            if (weights(i) > 0 && (rows.row(i).transpose().array() != reference.array()).any()) differs = 1;
-        world.max(std::span{&differs, 1});
-        return differs == 0;
-    }
-
-    // The first point that has mass.
-    Vector first_with_mass(const GlobalRun& stripe) const {
-        Index mine = begin;
-        while (mine < end && !(weights(mine) > 0)) ++mine;
-        const std::int64_t found =
-            mine < end ? stripe.first.value + (mine - begin) : std::numeric_limits<std::int64_t>::max();
-        std::int64_t first = found;
-        world.min(std::span{&first, 1});
-
-        // One rank gives the point and all others zeros, so the sum is exact.
-        Vector point = Vector::Zero(rows.cols());
-        if (mine < end && found == first) point = rows.row(mine).transpose();
-        sum_over(world, as_span(point));
-        return point;
-    }
-
-    // E[x - reference - offset].
-    Vector missed_mean() const {
-        const Index d = rows.cols();
-        Vector sums = Vector::Zero(d + 1);  // of w (x - reference - offset), and of w
-        for (Index i = begin; i < end; i += row_block) {
-            // Summed in blocks: rounding grows with their number, not the points'.
-            const Index n = std::min(row_block, end - i);
-            sums.head(d) += centred(i, n).transpose() * weights.segment(i, n);
-            sums(d) += weights.segment(i, n).sum();
-        }
-        sum_over(world, as_span(sums));
-        return sums.head(d) / sums(d);
-    }
-};
+using moments::as_span;
+using moments::covariance_columns;
+using moments::group_width;
+using moments::Index;
+using moments::Matrix;
+using moments::Points;
+using moments::row_block;
+using moments::sum_over;
+using moments::Vector;
 
 // A_i (or B_j) = square |u_i|^2 + <linear, u_i>.
 struct OneSided {
@@ -159,7 +64,7 @@ Expansion expand(const Cost& cost, const Points& source, const Points& target) {
         return {-p.dot(q), {0, -q}, {0, -p}, 1};
     }
     const double scale = cost.kind() == CostKind::sqeuclidean ? 1 : 0.5;
-    const Vector apart = (source.reference - target.reference) + (source.offset - target.offset);
+    const Vector apart = between_means(source, target);
     return {scale * apart.squaredNorm(), {scale, 2 * scale * apart}, {scale, -2 * scale * apart}, 2 * scale};
 }
 
@@ -168,7 +73,7 @@ struct Moments {
 };
 
 // E A and Var A. The mean comes first and the variance about it, less what the mean still misses.
-Moments moments(const Communicator& world, const Points& cloud, const OneSided& term) {
+Moments moments_of(const Communicator& world, const Points& cloud, const OneSided& term) {
     Vector a(cloud.end - cloud.begin);
     for (Index i = 0; i < a.size(); i += row_block) {
         const Index n = std::min(row_block, a.size() - i);
@@ -221,36 +126,14 @@ double trace_over_pairs(const Communicator& world, const Points& source, const P
     return total;
 }
 
-// Columns [first, first + width) of a covariance from row `first` down, (d - first) x width, of the whole cloud.
-Matrix covariance_columns(const Communicator& world, const Points& cloud, Index first, Index width) {
-    const Index d = cloud.rows.cols();
-    Matrix result = Matrix::Zero(d - first, width);
-    const Index panels = (width + panel_width - 1) / panel_width;
-#pragma omp parallel for schedule(dynamic)
-    for (Index panel = 0; panel < panels; ++panel) {
-        const Index at = panel * panel_width, columns = std::min(panel_width, width - at);
-        const Index top = first + at;  // the panel's own first row: above it the covariance is its mirror
-        Matrix sum = Matrix::Zero(d - top, columns);
-        for (Index i = cloud.begin; i < cloud.end; i += row_block) {
-            const Index n = std::min(row_block, cloud.end - i);
-            const Matrix u = cloud.centred(i, n, top);
-            const Matrix weighted = cloud.weights.segment(i, n).asDiagonal() * u.leftCols(columns);
-            sum.noalias() += u.transpose() * weighted;
-        }
-        result.block(at, at, d - top, columns) = sum;
-    }
-    sum_over(world, {result.data(), static_cast<std::size_t>(result.size())});
-    return result;
-}
-
 // tr(S_u S_v) = sum_kl (S_u)_kl (S_v)_kl from the lower triangles, some columns at a time.
-double trace_over_covariances(const Communicator& world, const Points& source, const Points& target) {
+double trace_over_covariances(const Points& source, const Points& target) {
     const Index d = source.rows.cols();
     double trace = 0;
     for (Index first = 0; first < d; first += group_width) {
         const Index width = std::min(group_width, d - first);
-        const Matrix u = covariance_columns(world, source, first, width);
-        const Matrix v = covariance_columns(world, target, first, width);
+        const Matrix u = covariance_columns(source, first, width);
+        const Matrix v = covariance_columns(target, first, width);
         for (Index k = 0; k < width; ++k) {
             const Index below = u.rows() - k - 1;
             trace += u(k, k) * v(k, k) + 2 * u.col(k).tail(below).dot(v.col(k).tail(below));
@@ -263,8 +146,8 @@ CostMoments closed_form(const Coupling& coupling, const Cost& cost, const Points
                         bool with_deviation) {
     const Communicator& world = coupling.grid().world();
     const Expansion terms = expand(cost, source, target);
-    const Moments a = moments(world, source, terms.source);
-    const Moments b = moments(world, target, terms.target);
+    const Moments a = moments_of(world, source, terms.source);
+    const Moments b = moments_of(world, target, terms.target);
     const double mean = terms.constant + a.mean + b.mean;
     if (!with_deviation) return {mean, 0};
 
@@ -272,12 +155,11 @@ CostMoments closed_form(const Coupling& coupling, const Cost& cost, const Points
     const auto n = static_cast<double>(coupling.points(Side::row));
     const auto m = static_cast<double>(coupling.points(Side::column));
     const bool few_points = n * m <= (n + m) * static_cast<double>(coupling.dimension()) / 2;
-    const double trace =
-        few_points ? trace_over_pairs(world, source, target) : trace_over_covariances(world, source, target);
+    const double trace = few_points ? trace_over_pairs(world, source, target) : trace_over_covariances(source, target);
     return {mean, std::sqrt(a.variance + b.variance + terms.kappa * terms.kappa * trace)};
 }
 
-double between_means(const Cost& cost, const Points& source, const Points& target) {
+double cost_between_means(const Cost& cost, const Points& source, const Points& target) {
     const Vector p = source.mean(), q = target.mean();
     return cost(as_span(p), as_span(q));
 }
@@ -301,7 +183,7 @@ CostMoments streamed(const Coupling& coupling, const Points& source, const Point
     };
 
     // About the cost between the means: close to the mean of C where the clouds are far apart.
-    const double near = between_means(coupling.cost(), source, target);
+    const double near = cost_between_means(coupling.cost(), source, target);
     const auto [away, square] = moments_about(near);
     const double mean = near + away;
     if (!with_deviation) return {mean, 0};
@@ -314,14 +196,13 @@ CostMoments streamed(const Coupling& coupling, const Points& source, const Point
 
 CostMoments cost_moments(const Coupling& coupling, bool with_deviation) {
     const Cost& cost = coupling.cost();
-    const bool normalise = cost.normalises_rows();
-    const Points source{coupling, Side::row, normalise}, target{coupling, Side::column, normalise};
+    const Points source{coupling, Side::row}, target{coupling, Side::column};
 
     CostMoments result;
     if (source.is_one_point() && target.is_one_point()) {
-        result = {between_means(cost, source, target), 0};  // exactly 0: nothing varies
+        result = {cost_between_means(cost, source, target), 0};  // exactly 0: nothing varies
     } else if (cost.uses_products()) {
-        const Cost of_rows = normalise ? Cost{CostKind::pnorm, 2} : cost;
+        const Cost of_rows = cost.normalises_rows() ? Cost{CostKind::pnorm, 2} : cost;
         result = closed_form(coupling, of_rows, source, target, with_deviation);
     } else {
         result = streamed(coupling, source, target, with_deviation);

@@ -27,7 +27,7 @@ class Usage(ProgramTest):
     def test_version(self):
         self.assertRegex(self.run_program("--version").out, r"^convoy \d+\.\d+\.\d+ \(.*\)\n$")
         more = self.run_program("--version", "--verbose").out
-        for word in ("compiler", "MPI", "HDF5", "build", "commit"):
+        for word in ("compiler", "MPI", "HDF5", "algebra", "build", "commit"):
             self.assertIn(word, more)
 
     def test_nothing_at_all_shows_the_help(self):
