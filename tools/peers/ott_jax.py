@@ -50,10 +50,10 @@ def momentum(value):
 
 
 SOLVERS = {
-    "Anderson, memory 5": ANDERSON,
-    "momentum 1.8": momentum(1.8),
-    "momentum 1.9": momentum(1.9),
+    "momentum 1.8": momentum(1.8),  # 1.9 was seen to diverge
+    "momentum 1.7": momentum(1.7),
     "momentum 1.5": momentum(1.5),
+    "Anderson, memory 5": ANDERSON,
     "epsilon decay 0.95, Anderson, memory 5": {**DECAY, **ANDERSON},
     "epsilon decay 0.95, momentum 1.8": {**DECAY, **momentum(1.8)},
     "adaptive momentum from 50": ADAPTIVE,
@@ -70,7 +70,7 @@ SOLVERS = {
     "plain": {},
     "kernel mode": {"lse_mode": False},
 }
-FEW = ["Anderson, memory 5", "momentum 1.8", "Gaussian start, Anderson, memory 5", "plain"]
+FEW = ["momentum 1.8", "Anderson, memory 5", "Gaussian start, Anderson, memory 5", "plain"]
 
 
 def solvers(problem, few=False):
