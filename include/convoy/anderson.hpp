@@ -18,11 +18,16 @@ struct AndersonMemory {
     void clear();
 };
 
+struct AndersonStep {
+    std::vector<double> next;      ///< the combination of the images
+    std::vector<double> residual;  ///< the same combination of their residuals
+};
+
 /// Takes in (residual, image), forgets the oldest beyond `capacity`, and returns the next iterate: the combination of
 /// the images whose residuals, combined likewise, are smallest; coefficients sum to 1. Returns the plain image, and
 /// starts afresh from it, where the coefficients are not to be trusted. Coefficients are computed on rank 0 in fp64.
 /// Collective.
-std::vector<double> anderson_step(const Coupling& coupling, Side side, AndersonMemory& memory, std::size_t capacity,
-                                  std::vector<double> residual, std::vector<double> image);
+AndersonStep anderson_step(const Coupling& coupling, Side side, AndersonMemory& memory, std::size_t capacity,
+                           std::vector<double> residual, std::vector<double> image);
 
 }  // namespace convoy

@@ -88,6 +88,10 @@ class Coupling {
     /// distribution. Collective.
     DistributedCloud redistributed(Side side) const;
 
+    /// This problem with one side's cloud replaced, sharing the other's points: a coarse problem, a sample of the rows.
+    /// Same centre, cost and precision. Collective.
+    Coupling with(Side side, DistributedCloud cloud) const;
+
     /// Joint weighted mean of both clouds, which points are centred on (zeros where the cost forbids it).
     const std::vector<double>& centre() const { return centre_; }
     /// Error of the logit t_ij that rounding to this precision brings, in cost units (divide by eps).
@@ -101,6 +105,8 @@ class Coupling {
     void while_reducing(std::function<void(double)> call) { while_reducing_ = std::move(call); }
 
  private:
+    Coupling(const Coupling& like, std::shared_ptr<const DistributedCloud> source,
+             std::shared_ptr<const DistributedCloud> target);
     void rebuild();
     void refuse_zero_rows() const;
     void sum_over_sharers(Side stays, std::span<double> values);
@@ -113,7 +119,7 @@ class Coupling {
     std::vector<double> safe_sums(Side stays, LocalRun range, const Potentials& potentials, double epsilon);
 
     Grid grid_;
-    std::unique_ptr<DistributedCloud> source_, target_;  // where the block finds them, also after a move
+    std::shared_ptr<const DistributedCloud> source_, target_;  // where the block finds them
     Cost cost_;
     Precision precision_;
     Backend backend_;

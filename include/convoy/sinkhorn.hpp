@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -12,7 +13,13 @@
 
 namespace convoy {
 
-enum class Acceleration { plain, anderson };
+/// How f is moved at the target epsilon, given the exact half-step's image of it.
+enum class Acceleration {
+    plain,            ///< to the image
+    over_relaxation,  ///< beyond it, both half-steps, by a factor estimated on the way
+    anderson,         ///< to the combination of the last images whose residuals are smallest
+    coarse            ///< as anderson, plus a correction from a dense problem on a sample of the points
+};
 enum class Status { running, converged, not_converged, stopped, failed };
 std::string name_of(Status status);
 std::string name_of(Acceleration acceleration);
@@ -23,7 +30,22 @@ struct SinkhornOptions {
     std::int64_t max_half_passes = 2000;
     Acceleration acceleration = Acceleration::anderson;
     std::int64_t anderson_memory = 10;
-    bool annealing = true;  ///< from an upper bound of C by halves, one iteration a level
+    bool annealing = true;           ///< from an upper bound of C by halves, one iteration a level
+    std::int64_t coarse_points = 0;  ///< of either side in the coarse problem; 0: by the number of pairs
+    std::uint64_t seed = 0;          ///< of the coarse problem's sample
+};
+
+/// What the coarse correction has to remember. Its dense factor is formed anew from these potentials where it is lost.
+struct CoarseState {
+    std::vector<double> f, g;   ///< of the sampled points, where the coarse problem was formed; the same on all ranks
+    double error = 0;           ///< then; 0: not formed yet
+    bool abandoned = false;     ///< it did not pay
+    bool resting = false;       ///< for some steps, so that the fall of the error without it can be seen
+    std::vector<double> image;  ///< the exact image before a corrected step: what a failed one goes back to
+    std::int64_t failures = 0;  ///< corrected steps after which the error doubled
+    std::int64_t steps = 0;     ///< in the present stretch, corrected or resting
+    double stretch_error = 0;   ///< when it began
+    double corrected_rate = 0;  ///< the error's fall a step in the last stretch with the correction
 };
 
 /// One line of the history: what a half-pass found.
@@ -41,7 +63,10 @@ struct SinkhornState {
     double epsilon = 0;  ///< of the current annealing level; the target's once annealing is over
     bool annealing = false;
     bool source_exact = false;  ///< rows of (f, g) have their marginals (f came from an exact half-step)
+    bool target_exact = false;  ///< columns have them: the next step leaves its first half out
     std::int64_t half_passes = 0;
+    double other_work =
+        0;  ///< beside them: of coarse corrections and of the start, in half-passes' equivalents of pairs
     std::int64_t iterations = 0;
     double marginal_error = 0;  ///< of (f, g), once measured at the target epsilon
     Status status = Status::running;
@@ -49,6 +74,7 @@ struct SinkhornState {
     bool safe_next = true;  ///< the next half-pass takes the safe form
 
     AndersonMemory memory;  ///< of f at the target epsilon
+    CoarseState coarse;
     double last_error = 0;  ///< of the previous accelerated iterate; 0: none
     std::int64_t restarts = 0;
     // Floor detector.
@@ -58,16 +84,22 @@ struct SinkhornState {
     std::vector<HalfPass> history;
 };
 
+class CoarseCorrection;
+
 /// The solver: a coupling, options and a state. step() is one alternating iteration (two half-passes).
 class Sinkhorn {
  public:
     Sinkhorn(Coupling& coupling, SinkhornOptions options);
+    ~Sinkhorn();
+    Sinkhorn(Sinkhorn&&) noexcept;
 
     /// From zero, by annealing if the options say so.
     SinkhornState start() const;
-    /// From given potentials, at the target epsilon. Collective.
+    /// From given potentials, at the target epsilon.
     SinkhornState start(std::vector<double> f, std::vector<double> g) const;
 
+    /// The half-pass that makes columns exact for state.f, whatever g was: what a first step begins with. Collective.
+    void fit_target(SinkhornState& state) const;
     /// One iteration: g from f, then f from g, accelerated. Ends the run by setting state.status. Collective.
     void step(SinkhornState& state) const;
 
@@ -81,9 +113,13 @@ class Sinkhorn {
     Found half_pass(Side stays, SinkhornState& state, bool error_means_something) const;
     void judge(SinkhornState& state, double error) const;
     void update_source(SinkhornState& state, const std::vector<double>& log_sum, double error) const;
+    bool corrects(SinkhornState& state, double error) const;
+    bool go_back(SinkhornState& state, double error) const;
+    std::vector<double> correction(SinkhornState& state, const std::vector<double>& residual, double error) const;
     bool limit_step(const std::vector<double>& from, std::vector<double>& to, double limit) const;
     void next_level(SinkhornState& state) const;
     Coupling* coupling_;
+    mutable std::unique_ptr<CoarseCorrection> coarse_;  // formed from the state, on demand
     double range_bound_ = 0;
 };
 

@@ -71,8 +71,8 @@ std::vector<LocalRun> untrustworthy_runs(std::span<const double> sums) {
 Coupling::Coupling(Grid grid, DistributedCloud source, DistributedCloud target, Cost cost, Precision precision,
                    Backend backend)
     : grid_{std::move(grid)},
-      source_{std::make_unique<DistributedCloud>(std::move(source))},
-      target_{std::make_unique<DistributedCloud>(std::move(target))},
+      source_{std::make_shared<DistributedCloud>(std::move(source))},
+      target_{std::make_shared<DistributedCloud>(std::move(target))},
       cost_{cost},
       precision_{precision},
       backend_{backend} {
@@ -96,6 +96,26 @@ Coupling::Coupling(Grid grid, DistributedCloud source, DistributedCloud target, 
         grid_.world().broadcast(std::span{centre_});
     }
     rebuild();
+}
+
+Coupling::Coupling(const Coupling& like, std::shared_ptr<const DistributedCloud> source,
+                   std::shared_ptr<const DistributedCloud> target)
+    : grid_{like.grid_},
+      source_{std::move(source)},
+      target_{std::move(target)},
+      cost_{like.cost_},
+      precision_{like.precision_},
+      backend_{like.backend_},
+      centre_{like.centre_} {
+    rebuild();
+}
+
+Coupling Coupling::with(Side side, DistributedCloud cloud) const {
+    CONVOY_EXPECT(cloud.local.dimension == dimension());
+    CONVOY_EXPECT(cloud.local.rows == cloud.partition.count(grid_.part(side)));
+    auto other_cloud = std::make_shared<const DistributedCloud>(std::move(cloud));
+    return side == Side::row ? Coupling{*this, std::move(other_cloud), target_}
+                             : Coupling{*this, source_, std::move(other_cloud)};
 }
 
 Coupling::~Coupling() = default;
@@ -327,7 +347,9 @@ double Coupling::marginal_error(Side side, std::span<const double> log_sum) cons
 
 void Coupling::move_source(std::vector<double> points) {
     CONVOY_EXPECT(points.size() == source_->local.points.size());
-    source_->local.points = std::move(points);
+    const Cloud& old = source_->local;
+    Cloud moved{old.rows, old.dimension, std::move(points), old.weights};
+    source_ = std::make_shared<const DistributedCloud>(DistributedCloud{source_->partition, std::move(moved)});
     rebuild();
 }
 

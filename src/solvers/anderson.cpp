@@ -39,14 +39,22 @@ std::vector<double> coefficients(const std::vector<double>& gram) {
     return {c.begin(), c.end()};
 }
 
+std::vector<double> combined(const std::vector<std::vector<double>>& vectors, const std::vector<double>& c) {
+    std::vector<double> sum(vectors.back().size(), 0.0);
+    for (std::size_t i = 0; i < c.size(); ++i) {
+        for (std::size_t k = 0; k < sum.size(); ++k) sum[k] += c[i] * vectors[i][k];
+    }
+    return sum;
+}
+
 }  // namespace
 
 void AndersonMemory::clear() {
     *this = {};
 }
 
-std::vector<double> anderson_step(const Coupling& coupling, Side side, AndersonMemory& memory, std::size_t capacity,
-                                  std::vector<double> residual, std::vector<double> image) {
+AndersonStep anderson_step(const Coupling& coupling, Side side, AndersonMemory& memory, std::size_t capacity,
+                           std::vector<double> residual, std::vector<double> image) {
     memory.residuals.push_back(std::move(residual));
     memory.images.push_back(std::move(image));
     if (memory.residuals.size() > capacity) {
@@ -66,15 +74,11 @@ std::vector<double> anderson_step(const Coupling& coupling, Side side, AndersonM
     double total = 0;
     for (const double c_i : c) total += c_i;
     if (total == 0) {
-        std::vector<double> plain = memory.images.back();
+        AndersonStep plain{std::move(memory.images.back()), std::move(memory.residuals.back())};
         memory.clear();
         return plain;
     }
-    std::vector<double> next(memory.images.back().size(), 0.0);
-    for (std::size_t i = 0; i < c.size(); ++i) {
-        for (std::size_t k = 0; k < next.size(); ++k) next[k] += c[i] * memory.images[i][k];
-    }
-    return next;
+    return {combined(memory.images, c), combined(memory.residuals, c)};
 }
 
 }  // namespace convoy

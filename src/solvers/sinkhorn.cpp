@@ -14,6 +14,7 @@
 #include <limits>
 
 #include "convoy/error.hpp"
+#include "solvers/coarse.hpp"
 
 namespace convoy {
 
@@ -52,7 +53,17 @@ std::string name_of(Status status) {
 }
 
 std::string name_of(Acceleration acceleration) {
-    return acceleration == Acceleration::plain ? "plain" : "anderson";
+    switch (acceleration) {
+        case Acceleration::plain:
+            return "plain";
+        case Acceleration::over_relaxation:
+            return "over-relaxation";
+        case Acceleration::anderson:
+            return "anderson";
+        case Acceleration::coarse:
+            break;
+    }
+    return "coarse";
 }
 
 struct Sinkhorn::Found {
@@ -70,6 +81,9 @@ Sinkhorn::Sinkhorn(Coupling& coupling, SinkhornOptions opts)
         fmt::format("costs of up to {:.2g} are too large (for {} precision); scale the points{}", range_bound_,
                     single ? "single" : "double", single ? ", or use --precision double" : ""));
 }
+
+Sinkhorn::~Sinkhorn() = default;
+Sinkhorn::Sinkhorn(Sinkhorn&&) noexcept = default;
 
 SinkhornState Sinkhorn::start() const {
     SinkhornState state;
@@ -94,10 +108,9 @@ void Sinkhorn::step(SinkhornState& state) const {
     CONVOY_EXPECT(state.status == Status::running);
     ++state.iterations;
 
-    const Found columns = half_pass(Side::column, state, state.source_exact);
+    if (!state.target_exact) fit_target(state);
     if (state.status != Status::running) return;  // (f, g) is what was measured, or all that there is
-    take_off(state.g, state.epsilon, columns.log_sum);
-    state.source_exact = false;
+    state.target_exact = false;
 
     const Found rows = half_pass(Side::row, state, true);
     if (state.status == Status::converged) {
@@ -110,6 +123,14 @@ void Sinkhorn::step(SinkhornState& state) const {
     if (state.status != Status::running) return;
     update_source(state, rows.log_sum, rows.error);
     if (state.annealing) next_level(state);
+}
+
+void Sinkhorn::fit_target(SinkhornState& state) const {
+    const Found columns = half_pass(Side::column, state, state.source_exact);
+    if (state.status != Status::running) return;
+    take_off(state.g, state.epsilon, columns.log_sum);
+    state.source_exact = false;
+    state.target_exact = true;
 }
 
 // One reduction: records it, and ends the run where there is a reason to.
@@ -180,6 +201,7 @@ void Sinkhorn::update_source(SinkhornState& state, const std::vector<double>& lo
         state.source_exact = true;
         return;
     }
+    if (go_back(state, error)) return;
     // An error that doubled, or no longer falls: the model behind the last steps is wrong. Forget it; this step becomes
     // a plain one.
     const bool doubled = state.last_error > 0 && error > 2 * state.last_error;
@@ -192,13 +214,91 @@ void Sinkhorn::update_source(SinkhornState& state, const std::vector<double>& lo
     std::vector<double> residual(log_sum.size()), image = state.f;
     for (std::size_t i = 0; i < residual.size(); ++i) residual[i] = -state.epsilon * log_sum[i];
     take_off(image, state.epsilon, log_sum);
+    const bool corrected = corrects(state, error);
+    if (corrected) state.coarse.image = image;
     const auto capacity = static_cast<std::size_t>(options.anderson_memory);
-    std::vector<double> next =
+    AndersonStep step =
         anderson_step(*coupling_, Side::row, state.memory, capacity, std::move(residual), std::move(image));
-    const bool plain = state.memory.images.size() <= 1;
-    const bool whole_step = limit_step(state.f, next, largest_step * state.epsilon);
-    state.f = std::move(next);
+    const bool plain = state.memory.images.size() <= 1 && !corrected;
+    if (corrected) {
+        const std::vector<double> more = correction(state, step.residual, error);
+        for (std::size_t i = 0; i < more.size(); ++i) step.next[i] += more[i];
+    }
+    const bool whole_step = limit_step(state.f, step.next, largest_step * state.epsilon);
+    state.f = std::move(step.next);
     state.source_exact = plain && whole_step;
+}
+
+// Whether the next step is a corrected one. Stretches of corrected steps whose error falls slowly are followed by a
+// short one without, and the better way of the two is kept.
+bool Sinkhorn::corrects(SinkhornState& state, double error) const {
+    constexpr std::int64_t stretch = 3;
+    constexpr double slow = 0.72;       // the error's fall a step that makes one wonder
+    constexpr double nearly_there = 2;  // times the tolerance: not worth a factorisation
+    CoarseState& coarse = state.coarse;
+    if (options.acceleration != Acceleration::coarse || coarse.abandoned) return false;
+    if (coarse.error == 0 && error < nearly_there * options.tolerance) return false;
+    if (coarse.stretch_error == 0) coarse.stretch_error = error;
+    if (coarse.steps >= stretch) {
+        const double rate = std::pow(error / coarse.stretch_error, 1.0 / static_cast<double>(coarse.steps));
+        if (coarse.resting) {
+            if (rate < coarse.corrected_rate) coarse.abandoned = true;
+            coarse.resting = false;
+        } else {
+            coarse.corrected_rate = rate;
+            coarse.resting = rate > slow;
+        }
+        coarse.steps = 0;
+        coarse.stretch_error = error;
+    }
+    ++coarse.steps;
+    return !coarse.resting && !coarse.abandoned;
+}
+
+// After a corrected step that doubled the error: back to the exact image before it.
+bool Sinkhorn::go_back(SinkhornState& state, double error) const {
+    constexpr std::int64_t most_failures = 2;
+    CoarseState& coarse = state.coarse;
+    if (coarse.image.empty()) return false;
+    const bool failed = state.last_error > 0 && error > 2 * state.last_error;
+    if (failed) {
+        state.f = std::move(coarse.image);
+        state.memory.clear();
+        ++state.restarts;
+        coarse.abandoned = ++coarse.failures >= most_failures;
+        coarse.error = std::numeric_limits<double>::infinity();  // formed anew before the next one
+        coarse.steps = 0;
+        coarse.stretch_error = 0;
+    }
+    coarse.image.clear();
+    return failed;
+}
+
+// What the coarse problem adds to the image of f for this residual; formed anew where the error has fallen a lot.
+std::vector<double> Sinkhorn::correction(SinkhornState& state, const std::vector<double>& residual,
+                                         double error) const {
+    constexpr double worth_forming_again = 4;
+    CoarseState& coarse = state.coarse;
+    const double pairs =
+        static_cast<double>(coupling_->points(Side::row)) * static_cast<double>(coupling_->points(Side::column));
+    if (!coarse_) {
+        const std::int64_t size =
+            options.coarse_points > 0 ? options.coarse_points : CoarseCorrection::good_size(pairs);
+        coarse_ = std::make_unique<CoarseCorrection>(*coupling_, state.epsilon, size, options.seed);
+    }
+    if (coarse.error == 0 || error < coarse.error / worth_forming_again) {
+        CoarseCorrection::Potentials here = coarse_->at_samples(state.f, state.g);
+        coarse.f = std::move(here.f);
+        coarse.g = std::move(here.g);
+        coarse.error = error;
+    }
+    const CoarseCorrection::Potentials formed{coarse.f, coarse.g};
+    if (coarse_->built_at() != formed && !coarse_->build(formed)) {
+        coarse.abandoned = true;
+        return std::vector<double>(residual.size(), 0.0);
+    }
+    state.other_work += coarse_->pairs() / pairs;
+    return (*coarse_)(state.g, residual);
 }
 
 // Takes `to` back towards `from` until no move exceeds `limit`: an extrapolation from noise must not run away. True if

@@ -1,0 +1,32 @@
+#pragma once
+/// \file
+/// Initial potentials for Sinkhorn: where a run starts decides how many passes over all pairs it needs.
+
+#include <cstdint>
+#include <string>
+
+#include "convoy/sinkhorn.hpp"
+
+namespace convoy {
+
+enum class StartKind {
+    automatic,  ///< what promises most, judged by the marginal error after one half-pass
+    zero,       ///< f = 0 and annealing: epsilon from an upper bound of C by halves
+    gaussian,   ///< the potential between the Gaussians fitted to the clouds, at epsilon (GaussianKind::entropic)
+    bures,      ///< the same at epsilon = 0 (GaussianKind::bures)
+    subsample   ///< the potential of a problem on some of the points, extended to all by one soft minimum
+};
+std::string name_of(StartKind kind);
+
+struct Start {
+    SinkhornState state;
+    StartKind kind = StartKind::zero;
+    std::string explain;  ///< for the log: what was looked at and what it promised
+};
+
+/// The state that `sinkhorn` begins with, for the coupling and options that it was made of. Work done on the way is in
+/// state.half_passes and state.other_work. Collective. \throws InputError where the kind asked for has no meaning for
+/// the cost.
+Start make_start(Coupling& coupling, const Sinkhorn& sinkhorn, StartKind kind);
+
+}  // namespace convoy
