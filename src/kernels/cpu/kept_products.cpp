@@ -1,7 +1,6 @@
 #include "kernels/cpu/kept_products.hpp"
 
 #include <omp.h>
-#include <sys/mman.h>
 
 #include <algorithm>
 #include <chrono>
@@ -18,22 +17,9 @@ constexpr std::int64_t task_columns = 256;   // their parts of sums stay in L1
 constexpr std::int64_t longest_run = 8192;   // rows that single-precision sums run over: 512 terms in each part
 constexpr std::int64_t shortest_run = 1024;  // of a task
 constexpr std::int64_t wanted_tasks = 128;
-constexpr std::size_t huge_page = std::size_t{1} << 21;
 
 std::int64_t ceil_div(std::int64_t a, std::int64_t b) {
     return (a + b - 1) / b;
-}
-
-// On huge pages where the system has them: a pass touches every page once.
-template <class T>
-T* allocate_pages(std::int64_t n) {
-    const std::size_t bytes = (static_cast<std::size_t>(n) * sizeof(T) / huge_page + 1) * huge_page;
-    void* memory = std::aligned_alloc(huge_page, bytes);
-    if (memory == nullptr) throw std::bad_alloc{};
-#ifdef MADV_HUGEPAGE
-    madvise(memory, bytes, MADV_HUGEPAGE);
-#endif
-    return static_cast<T*>(memory);
 }
 
 // The power of two that brings the largest product to about 1.
@@ -51,7 +37,7 @@ KeptProducts<T>::KeptProducts(const RoundedCloud<T>& rows, const RoundedCloud<T>
       panels_{ceil_div(rows.rows, panel_)},
       columns_{columns.rows},
       unit_{unit_of(rows, columns)},
-      data_{allocate_pages<T>(panels_ * panel_ * columns_)} {
+      data_{allocate<T>(panels_ * panel_ * columns_)} {
     const auto begin = std::chrono::steady_clock::now();
     compute(rows, columns, dimension);
     seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();

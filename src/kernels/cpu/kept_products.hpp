@@ -9,9 +9,8 @@
 // two, costs no bit: it only keeps products of far-off or tiny points inside the floating-point range.
 
 #include <cstdint>
-#include <cstdlib>
-#include <memory>
 #include <span>
+#include <vector>
 
 #include "kernels/cpu/rounded_cloud.hpp"
 #include "kernels/cpu/tile.hpp"
@@ -40,12 +39,9 @@ class KeptProducts {
  private:
     void compute(const RoundedCloud<T>& rows, const RoundedCloud<T>& columns, std::int64_t dimension);
 
-    struct Free {
-        void operator()(T* memory) const { std::free(memory); }
-    };
     std::int64_t panel_, panels_, columns_;
     double unit_ = 1, seconds_ = 0;
-    std::unique_ptr<T[], Free> data_;
+    Aligned<T> data_;
 };
 
 // s_j = sum_i w_i 2^(f_i + g_j + unit product(i, j)) for the columns [first, first + g.size()), everything in units of

@@ -12,6 +12,7 @@
 #define HWY_TARGET_INCLUDE "kernels/cpu/tile.cpp"
 #include "hwy/foreach_target.h"
 // After foreach_target.
+#include "hwy/cache_control.h"
 #include "hwy/highway.h"
 #include "kernels/cpu/exp2-inl.hpp"
 #include "kernels/cpu/forms-inl.hpp"
@@ -174,7 +175,7 @@ void Products(const Tile<T>& tile, T* products) {
 template <class T, class V>
 HWY_INLINE void AddToParts(V low, V high, V w_low, V w_high, T* HWY_RESTRICT parts) {
     const Tag<T> d;
-    constexpr std::int64_t lanes = HWY_MAX_BYTES / sizeof(T);
+    constexpr std::int64_t lanes = hn::MaxLanes(Tag<T>());
     if constexpr (lanes == row_parts) {
         hn::Store(hn::MulAdd(w_high, high, hn::MulAdd(w_low, low, hn::Load(d, parts))), d, parts);
     } else {
@@ -195,8 +196,12 @@ void AddColumnSums(const KeptColumns<T>& tile, T* HWY_RESTRICT sums) {
         const V f_low = hn::Load(d, tile.f + q * panel), f_high = hn::Load(d, tile.f + q * panel + lanes);
         const V w_low = hn::Load(d, tile.w + q * panel), w_high = hn::Load(d, tile.w + q * panel + lanes);
         T* const parts = sums + q * panel % row_parts;
+        // The processor's own prefetching loses the thread between panels.
+        const T* const next = products + (q + 1 < tile.panels ? tile.panel_stride : 0);
         for (std::int64_t j = 0; j < tile.columns; ++j) {
             const V g = hn::Set(d, tile.g[j]);
+            hwy::Prefetch(next + j * panel);
+            hwy::Prefetch(next + j * panel + lanes);
             const V low = hn::Load(d, products + j * panel), high = hn::Load(d, products + j * panel + lanes);
             AddToParts<T>(Exp2(d, hn::MulAdd(unit, low, hn::Add(f_low, g))),
                           Exp2(d, hn::MulAdd(unit, high, hn::Add(f_high, g))), w_low, w_high, parts + j * row_parts);
