@@ -321,7 +321,8 @@ class CpuBlock final : public Block {
         }
         // Memory is asked for before the threads start: an exception must not leave a parallel region.
         std::vector<Scratch> scratches;
-        for (int t = 0; t < omp_get_max_threads(); ++t) scratches.push_back(scratch(call));
+        const std::int64_t together = panels_together(call);
+        for (std::int64_t k = 0; k < omp_get_max_threads() * together; ++k) scratches.push_back(scratch(call));
 
         const std::int64_t blocks = ceil_div(rows, task_rows);
         // Waking threads costs more than a small problem.
@@ -330,10 +331,12 @@ class CpuBlock final : public Block {
         for (std::int64_t task = 0; task < blocks * call.chunks; ++task) {
             const std::int64_t begin = task / call.chunks * task_rows;
             const auto c = static_cast<std::size_t>(task % call.chunks);
-            Scratch& mine = scratches[static_cast<std::size_t>(omp_get_thread_num())];
-            for (std::int64_t row = begin; row < std::min(begin + task_rows, rows); row += panel()) {
-                run_panel(call, mine, row, std::min(panel(), rows - row), static_cast<std::int64_t>(c), partial[c],
-                          partial_values[c]);
+            const std::span<Scratch> mine{&scratches[static_cast<std::size_t>(omp_get_thread_num() * together)],
+                                          static_cast<std::size_t>(together)};
+            const std::int64_t end = std::min(begin + task_rows, rows);
+            for (std::int64_t row = begin; row < end; row += together * panel()) {
+                run_panels(call, mine, row, std::min(together * panel(), end - row), static_cast<std::int64_t>(c),
+                           partial[c], partial_values[c]);
             }
         }
         join(call, width, partial, partial_values, out, values);
@@ -362,16 +365,43 @@ class CpuBlock final : public Block {
         }
     }
 
+    // A tile of summed points serves all panels of a task while it is in the cache. Buffers and columns of values want
+    // the cache for themselves, kept products are met once: panel after panel then.
+    std::int64_t panels_together(const Call& call) const {
+        const bool buffered = call.safe || call.weighting != nullptr;
+        return buffered || call.form == PairForm::kept ? 1 : task_rows / panel();
+    }
+
     // Rows [row, row + count) of the range, against chunk `c` of the summed side.
-    void run_panel(const Call& call, Scratch& s, std::int64_t row, std::int64_t count, std::int64_t c, Sums& out,
-                   std::vector<double>& values) const {
+    void run_panels(const Call& call, std::span<Scratch> panels, std::int64_t row, std::int64_t count, std::int64_t c,
+                    Sums& out, std::vector<double>& values) const {
+        const auto for_each_panel = [&](const auto& use) {
+            for (std::int64_t done = 0; done < count; done += panel()) {
+                use(panels[static_cast<std::size_t>(done / panel())], row + done, std::min(panel(), count - done));
+            }
+        };
+        for_each_panel([&](Scratch& s, std::int64_t first, std::int64_t rows) { begin_panel(call, s, first, rows); });
+        const std::int64_t end = std::min((c + 1) * call.chunk, side(other(call.stays)).rows);
+        for (std::int64_t j = c * call.chunk; j < end; j += call.tile) {
+            const std::int64_t columns = std::min(call.tile, end - j);
+            for_each_panel([&](Scratch& s, std::int64_t first, std::int64_t rows) {
+                add_tile(call, s, call.range.first.value + first, rows, j, columns);
+            });
+        }
+        for_each_panel(
+            [&](Scratch& s, std::int64_t first, std::int64_t rows) { store(call, s, first, rows, out, values); });
+    }
+
+    void begin_panel(const Call& call, Scratch& s, std::int64_t row, std::int64_t count) const {
         load_panel(call, s, call.range.first.value + row, count);
         std::fill(s.sums.begin(), s.sums.end(), 0.0);
         std::fill(s.values.begin(), s.values.end(), 0.0);
-        const bool buffered = call.safe || call.weighting != nullptr;
-        if (buffered) std::fill_n(s.maximum.get(), panel(), call.safe ? static_cast<T>(no_mass) : T(0));
+        if (s.maximum) std::fill_n(s.maximum.get(), panel(), call.safe ? static_cast<T>(no_mass) : T(0));
+    }
 
-        const RoundedCloud<T>& summed = side(other(call.stays));
+    // The panel of staying points [first, first + count) against the summed points [j, j + columns).
+    void add_tile(const Call& call, Scratch& s, std::int64_t first, std::int64_t count, std::int64_t j,
+                  std::int64_t columns) const {
         Tile<T> tile{};
         tile.form = call.form;
         tile.factor = static_cast<T>(call.factor);
@@ -380,27 +410,22 @@ class CpuBlock final : public Block {
         tile.dimension = d_;
         tile.x = s.x.get();
         tile.f = s.f.get();
+        tile.y = side(other(call.stays)).points.get() + j * d_;
+        tile.g = call.g.get() + j;
+        tile.w = call.w.get() + j;
+        tile.columns = columns;
         if (call.form == PairForm::kept) tile.unit = kept_unit(call);
-        const std::int64_t first = call.range.first.value + row;
-        const std::int64_t end = std::min((c + 1) * call.chunk, summed.rows);
-        for (std::int64_t j = c * call.chunk; j < end; j += call.tile) {
-            tile.columns = std::min(call.tile, end - j);
-            tile.y = summed.points.get() + j * d_;
-            tile.g = call.g.get() + j;
-            tile.w = call.w.get() + j;
-            if (transposed(call)) {
-                kept_->transpose(j, tile.columns, first, count, s.products.get());
-                tile.products = s.products.get();
-            } else if (call.form == PairForm::kept) {
-                tile.products = kept_->at(first / panel(), j);
-            }
-            if (buffered) {
-                add_buffered(call, s, tile, j);
-            } else {
-                kernels_.add_sums(tile, s.sums.data());
-            }
+        if (transposed(call)) {
+            kept_->transpose(j, columns, first, count, s.products.get());
+            tile.products = s.products.get();
+        } else if (call.form == PairForm::kept) {
+            tile.products = kept_->at(first / panel(), j);
         }
-        store(call, s, row, count, out, values);
+        if (s.logits) {
+            add_buffered(call, s, tile, j);
+        } else {
+            kernels_.add_sums(tile, s.sums.data());
+        }
     }
 
     // Coordinate-major points and own logits of a panel; unused lanes repeat the last point.

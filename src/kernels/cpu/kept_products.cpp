@@ -13,7 +13,7 @@ namespace {
 
 // Widths of a vector must not show in how sums over rows are cut: a multiple of every panel.
 constexpr std::int64_t whole_panels = 64;
-constexpr std::int64_t task_columns = 256;   // their parts of sums stay in L1
+constexpr std::int64_t task_columns = 512;   // their parts of sums stay in L1
 constexpr std::int64_t longest_run = 8192;   // rows that single-precision sums run over: 512 terms in each part
 constexpr std::int64_t shortest_run = 1024;  // of a task
 constexpr std::int64_t wanted_tasks = 128;

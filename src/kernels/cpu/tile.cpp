@@ -196,12 +196,13 @@ void AddColumnSums(const KeptColumns<T>& tile, T* HWY_RESTRICT sums) {
         const V f_low = hn::Load(d, tile.f + q * panel), f_high = hn::Load(d, tile.f + q * panel + lanes);
         const V w_low = hn::Load(d, tile.w + q * panel), w_high = hn::Load(d, tile.w + q * panel + lanes);
         T* const parts = sums + q * panel % row_parts;
-        // The processor's own prefetching loses the thread between panels.
-        const T* const next = products + (q + 1 < tile.panels ? tile.panel_stride : 0);
+        // The processor's own prefetching loses the thread at the end of every panel: a page ahead. Past the last one
+        // this reads nothing, since prefetches cannot fail.
+        const T* const soon = products + 4096 / sizeof(T);
         for (std::int64_t j = 0; j < tile.columns; ++j) {
             const V g = hn::Set(d, tile.g[j]);
-            hwy::Prefetch(next + j * panel);
-            hwy::Prefetch(next + j * panel + lanes);
+            hwy::Prefetch(soon + j * panel);
+            hwy::Prefetch(soon + j * panel + lanes);
             const V low = hn::Load(d, products + j * panel), high = hn::Load(d, products + j * panel + lanes);
             AddToParts<T>(Exp2(d, hn::MulAdd(unit, low, hn::Add(f_low, g))),
                           Exp2(d, hn::MulAdd(unit, high, hn::Add(f_high, g))), w_low, w_high, parts + j * row_parts);
