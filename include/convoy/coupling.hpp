@@ -35,15 +35,19 @@ struct Meters {
     double kernel_seconds = 0;         ///< in the block
     double communication_seconds = 0;  ///< in sums over ranks, waiting included
     double bytes_sent = 0;             ///< payload of those sums
+    double products_bytes = 0;         ///< inner products that are kept between passes
+    double products_seconds = 0;       ///< that computing them took, moves of the source included
 };
 
 /// Local vectors: f-like ones have source().local.rows numbers, g-like ones target().local.rows. Every call of a verb
 /// is collective over the grid, and its results are the same bits on all ranks that share a part.
 class Coupling {
  public:
-    /// Collective. Points without a shape error are trusted to be finite and of one dimension.
+    /// Collective. Points without a shape error are trusted to be finite and of one dimension. keep_products: inner
+    /// products are computed once and kept, n m numbers of the precision over all ranks, where the cost is formed from
+    /// them (Cost::uses_products()) and the backend can; the caller knows that they fit.
     Coupling(Grid grid, DistributedCloud source, DistributedCloud target, Cost cost, Precision precision,
-             Backend backend = Backend::cpu);
+             Backend backend = Backend::cpu, bool keep_products = false);
     ~Coupling();
     Coupling(Coupling&&) noexcept;
     Coupling& operator=(Coupling&&) noexcept;
@@ -123,6 +127,7 @@ class Coupling {
     Cost cost_;
     Precision precision_;
     Backend backend_;
+    bool keep_products_;
     std::vector<double> centre_;
     double rounding_of_cost_ = 0;
     std::unique_ptr<Block> block_;

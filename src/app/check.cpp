@@ -90,7 +90,8 @@ int check(const Invocation& invocation) {
     if (!line.parse(invocation)) return done;
     check_together(line, machine);
     const bool pair = !problem.target.points.empty();
-    for (const char* option : {"--target-weights", "--target-scale", "--cost", "--epsilon", "--grid", "--memory"}) {
+    for (const char* option :
+         {"--target-weights", "--target-scale", "--cost", "--epsilon", "--grid", "--memory", "--cache"}) {
         CONVOY_VALIDATE(pair || !line.given(option),
                         fmt::format("{} has no effect without a TARGET; give one or leave the option out", option));
     }

@@ -127,11 +127,12 @@ void declare(CommandLine& line, MachineOptions& options) {
     line.option("--memory", "SIZE", "that each rank may use, e.g. 16G (default: its share of what the node has free)",
                 [&](const std::string& text) { options.memory = parse_bytes("--memory", text); })
         ->group(group);
-    line.option("--cache", "auto|off",
-                "keep products of points between passes; this version keeps none: auto (the default) is off",
-                [](const std::string& text) {
-                    CONVOY_VALIDATE(text != "on", "--cache on is not available (no cache is built in); use auto");
-                    choose<int>("--cache", text, {{"auto", 0}, {"off", 0}});
+    line.option("--cache", "auto|on|off",
+                "keep the inner products of all points between passes, 4 bytes a pair: auto (the default) where they "
+                "fit the memory and pay, from 16 dimensions on; on insists",
+                [&](const std::string& text) {
+                    options.cache = choose<Cache>("--cache", text,
+                                                  {{"auto", Cache::automatic}, {"on", Cache::on}, {"off", Cache::off}});
                 })
         ->group(group);
 }

@@ -11,6 +11,7 @@
 #include "convoy/epsilon.hpp"
 #include "convoy/sinkhorn.hpp"
 #include "io/reader.hpp"
+#include "solvers/plan.hpp"
 
 namespace convoy::app {
 
@@ -37,6 +38,7 @@ struct MachineOptions {
     std::optional<GridShape> grid;
     std::optional<double> memory;  // bytes a rank may use
     std::optional<int> threads;    // of one rank
+    Cache cache = Cache::automatic;
 };
 
 struct OutputOptions {

@@ -124,6 +124,7 @@ std::string summary_text(const Report& report) {
         row("peak memory", fmt::format("{} on one rank at most, {} in all", bytes_text(report.memory.largest),
                                        bytes_text(report.memory.sum)));
     }
+    if (report.products > 0) row("products kept", fmt::format("{} on one rank at most", bytes_text(report.products)));
     for (const std::string& file : report.files) row("written", file);
     for (const std::string& warning : report.warnings) text += "\nwarning: " + printable(warning);
     if (!report.warnings.empty()) text += "\n";

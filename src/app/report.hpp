@@ -33,6 +33,7 @@ struct Report {
     std::vector<io::PhaseTiming> timing;  // as in the result, and what came after it was written
     double pairs_per_second = 0;
     Memory memory;
+    double products = 0;                // bytes kept on the largest rank
     std::vector<std::string> files;     // written, the result first
     std::vector<std::string> warnings;  // said during the run
 };

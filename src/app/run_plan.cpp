@@ -31,6 +31,7 @@ Plan plan_run(const Communicator& world, const ProblemShape& shape, const Proble
     request.grid = machine.grid;
     request.threads = machine.threads;
     request.memory = machine.memory;
+    request.cache = machine.cache;
     request.start = solver.init;
     request.annealing = solver.annealing && solver.init == "zero";
     request.acceleration = solver.acceleration.value_or(Acceleration::anderson);

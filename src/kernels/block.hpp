@@ -35,6 +35,9 @@ struct BlockProblem {
     std::vector<double> centre;  // d numbers taken off every point before rounding (empty: nothing)
     GlobalIndex first_row, first_column;
     Precision precision = Precision::single;
+    // Compute all inner products of the block once and keep them, where the cost is formed from them: n m numbers of
+    // the block's precision. The caller knows that they fit. Passes over costs or gradients compute theirs anew.
+    bool keep_products = false;
 };
 
 // What a reduction gives for each index of its range. `max` is filled in the safe form only: -inf (and sum 0) where
@@ -58,6 +61,12 @@ class Block {
 
     // What rounding to this block's precision costs: the error of t_ij in units of eps is about this / eps.
     virtual double rounding_of_cost() const = 0;
+
+    // Inner products that are kept between passes: their size, and what computing them took. Zeros if there are none.
+    struct Kept {
+        double bytes = 0, seconds = 0;
+    };
+    virtual Kept kept_products() const { return {}; }
 };
 
 std::unique_ptr<Block> make_reference_block(const BlockProblem& problem);

@@ -69,13 +69,14 @@ std::vector<LocalRun> untrustworthy_runs(std::span<const double> sums) {
 }  // namespace
 
 Coupling::Coupling(Grid grid, DistributedCloud source, DistributedCloud target, Cost cost, Precision precision,
-                   Backend backend)
+                   Backend backend, bool keep_products)
     : grid_{std::move(grid)},
       source_{std::make_shared<DistributedCloud>(std::move(source))},
       target_{std::make_shared<DistributedCloud>(std::move(target))},
       cost_{cost},
       precision_{precision},
-      backend_{backend} {
+      backend_{backend},
+      keep_products_{keep_products} {
     CONVOY_EXPECT(source_->local.dimension == target_->local.dimension);
     CONVOY_EXPECT(source_->local.rows == source_->partition.count(grid_.part(Side::row)));
     CONVOY_EXPECT(target_->local.rows == target_->partition.count(grid_.part(Side::column)));
@@ -146,9 +147,13 @@ void Coupling::rebuild() {
                                    centre_,
                                    source_->partition.first(grid_.part(Side::row)),
                                    target_->partition.first(grid_.part(Side::column)),
-                                   precision_};
+                                   precision_,
+                                   keep_products_};
+        block_.reset();  // what it keeps would lie beside what the new one does
         block_ = backend_ == Backend::reference ? make_reference_block(problem) : make_cpu_block(problem);
     });
+    meters_.products_bytes = block_->kept_products().bytes;
+    meters_.products_seconds += block_->kept_products().seconds;
     rounding_of_cost_ = block_->rounding_of_cost();
     grid_.world().max(std::span{&rounding_of_cost_, 1});
 }

@@ -47,11 +47,47 @@ std::string in_bytes(double bytes) {
     return fmt::format("{:.{}f} {}", bytes, bytes < 10 && unit > 0 ? 1 : 0, units[unit]);
 }
 
-int ranks_that_fit(const PlanRequest& request, int ranks, double limit, int threads) {
+int ranks_that_fit(const PlanRequest& request, int ranks, double limit, int threads, bool with_products = false) {
     for (int more = ranks + 1; more <= 1 << 20; more = more < 64 ? more + 1 : more * 2) {
-        if (grid_choices(request, more, limit, threads).front().fits) return more;
+        const GridChoice best = grid_choices(request, more, limit, threads).front();
+        const double products = with_products ? bytes_of_products(request, best.shape) : 0;
+        if (best.memory + products <= limit) return more;
     }
     return 0;
+}
+
+// Why this run cannot keep products; empty: it can.
+std::string obstacle_to_products(const PlanRequest& request, Precision precision) {
+    if (request.backend != Backend::cpu) return "the reference backend keeps nothing";
+    if (!request.cost.uses_products()) return fmt::format("the cost {} has none", request.cost.name());
+    if (precision != Precision::single) return "they are kept in single precision only";
+    return {};
+}
+
+// Whether the products of points are kept, once the grid is chosen.
+void decide_cache(Plan& plan, const PlanRequest& request, int ranks, int cores) {
+    if (request.cache == Cache::off) return;
+    const std::string obstacle = obstacle_to_products(request, plan.precision);
+    const double bytes = bytes_of_products(request, plan.grid);
+    const double needed = plan.memory + bytes;
+    if (request.cache == Cache::on) {
+        CONVOY_VALIDATE(obstacle.empty(),
+                        fmt::format("--cache on: no products can be kept ({}); use --cache auto", obstacle));
+        if (needed > plan.memory_limit) {
+            const int enough = ranks_that_fit(request, ranks, plan.memory_limit, plan.threads, true);
+            throw InputError{fmt::format(
+                "--cache on: the problem and its products need {} on each of {} (allowed are {}); {}use --cache auto, "
+                "or "
+                "raise --memory",
+                in_bytes(needed), ranks == 1 ? "1 rank" : fmt::format("{} ranks", ranks), in_bytes(plan.memory_limit),
+                enough > 0 ? fmt::format("with this much a rank, {} ranks are enough; ", enough) : "")};
+        }
+    }
+    if (!obstacle.empty() || needed > plan.memory_limit) return;
+    plan.keep_products = request.cache == Cache::on || products_pay(request.dimension, cores);
+    if (!plan.keep_products) return;
+    plan.products = bytes;
+    plan.memory = needed;
 }
 
 int threads_from_environment() {
@@ -77,6 +113,11 @@ std::string grid_in_words(const Plan& plan, const PlanRequest& request, int rank
                        request.grid ? "as asked" : "least communication", others);
 }
 
+std::string products_in_words(const Plan& plan, const PlanRequest& request) {
+    if (plan.keep_products) return fmt::format(", products kept ({})", in_bytes(plan.products));
+    return request.cost.uses_products() ? ", products recomputed" : "";
+}
+
 }  // namespace
 
 double memory_of_rank(const PlanRequest& request, GridShape shape, int threads) {
@@ -87,6 +128,24 @@ double memory_of_rank(const PlanRequest& request, GridShape shape, int threads) 
     // While a part is read, its stripes are held beside it once.
     const double reading = 8 * d * std::max(n / shape.columns, m / shape.rows);
     return (n + m) * (point + 8 * vectors_of_a_side) + n * 8 * anderson_vectors + reading + fixed;
+}
+
+double bytes_of_products(const PlanRequest& request, GridShape shape) {
+    constexpr double panel = 32;  // rows are kept in whole ones
+    return 4 * std::ceil(largest_part(request.rows, shape.rows) / panel) * panel *
+           largest_part(request.columns, shape.columns);
+}
+
+bool products_pay(std::int64_t dimension, int cores) {
+    // Of one core: multiply-adds, exponentials (bench/cpu-rates.md). Of a node: what a socket's first core can read,
+    // and what each further one adds; a rough figure for the machines of these years.
+    constexpr double flops = 1e11, exponentials = 5e9, first_core = 20e9, each_core = 3e9;
+    constexpr double passes = 20;                // of a usual run
+    constexpr double gain = 1.25;                // that is worth the memory
+    constexpr std::int64_t few_dimensions = 16;  // below, points are kept in registers and cost little
+    const double products = 2 * static_cast<double>(dimension) / flops;
+    const double reading = std::max(1 / exponentials, 4 * cores / (first_core + each_core * cores));
+    return dimension >= few_dimensions && passes * (products + 1 / exponentials) > gain * (products + passes * reading);
 }
 
 std::vector<GridChoice> grid_choices(const PlanRequest& request, int ranks, double memory_limit, int threads) {
@@ -151,28 +210,33 @@ Plan resolve_plan(const Communicator& world, const PlanRequest& request) {
         }
         plan.grid = chosen.shape;
         plan.memory = chosen.memory;
+        decide_cache(plan, request, world.size(), this_node().ranks * plan.threads);
     });
     // Counts are the same everywhere, but environments need not be: rank 0's plan is everybody's.
     world.broadcast(plan.threads);
     world.broadcast(plan.grid.rows);
     world.broadcast(plan.grid.columns);
     world.broadcast(plan.memory_limit);
+    world.broadcast(plan.memory);
+    world.broadcast(std::span{&plan.keep_products, 1});
+    world.broadcast(plan.products);
     world.broadcast(plan.instruction_set);
 
     plan.explain = fmt::format(
-        "plan: {}, {} thread{} a rank, {} precision, {}; start {}{}, {}; about {} a rank (limit {})",
+        "plan: {}, {} thread{} a rank, {} precision, {}{}; start {}{}, {}; about {} a rank (limit {})",
         grid_in_words(plan, request, world.size()), plan.threads, plan.threads == 1 ? "" : "s",
         plan.precision == Precision::single ? "single" : "double",
         plan.backend == Backend::reference ? "reference backend" : "cpu backend with " + plan.instruction_set,
-        request.start, request.annealing ? " with annealing" : "", name_of(request.acceleration), in_bytes(plan.memory),
-        in_bytes(plan.memory_limit));
+        products_in_words(plan, request), request.start, request.annealing ? " with annealing" : "",
+        name_of(request.acceleration), in_bytes(plan.memory), in_bytes(plan.memory_limit));
     plan.attributes = {{"grid", plan.grid.name()},
                        {"ranks", std::int64_t{world.size()}},
                        {"threads_per_rank", std::int64_t{plan.threads}},
                        {"precision", std::string{plan.precision == Precision::single ? "single" : "double"}},
                        {"backend", std::string{plan.backend == Backend::reference ? "reference" : "cpu"}},
                        {"instruction_set", plan.instruction_set},
-                       {"cache", std::string{"off"}},
+                       {"cache", std::string{plan.keep_products ? "on" : "off"}},
+                       {"cache_bytes_per_rank", plan.products},
                        {"tiles", cpu_tiling()},
                        {"start", request.start},
                        {"annealing", std::string{request.annealing ? "on" : "off"}},

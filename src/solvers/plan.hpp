@@ -18,6 +18,9 @@
 
 namespace convoy {
 
+// Whether inner products are kept between passes: where it pays and they fit, always, never.
+enum class Cache { automatic, on, off };
+
 struct PlanRequest {
     std::int64_t rows = 0, columns = 0, dimension = 0;
     Cost cost;
@@ -26,7 +29,8 @@ struct PlanRequest {
     std::optional<GridShape> grid;
     std::optional<double> memory;  // bytes a rank may use; nothing: its share of what this node has
     std::optional<int> threads;    // of a rank; nothing: OMP_NUM_THREADS, else the node's cores shared by its ranks
-    std::string start = "zero";    // "zero", or the file whose potentials are taken
+    Cache cache = Cache::automatic;
+    std::string start = "zero";  // "zero", or the file whose potentials are taken
     bool annealing = true;
     Acceleration acceleration = Acceleration::anderson;
 };
@@ -48,8 +52,10 @@ struct Plan {
     int threads = 1;
     std::string instruction_set;
     double memory = 0, memory_limit = 0;  // bytes a rank: needed (estimate), allowed
-    std::vector<GridChoice> candidates;   // best first
-    std::string explain;                  // a line or two for the log
+    bool keep_products = false;
+    double products = 0;                 // bytes of them on the largest rank, in `memory` too
+    std::vector<GridChoice> candidates;  // best first
+    std::string explain;                 // a line or two for the log
     std::vector<std::pair<std::string, std::variant<std::string, double, std::int64_t>>> attributes;  // for /run
 };
 
@@ -60,6 +66,13 @@ std::vector<GridChoice> grid_choices(const PlanRequest& request, int ranks, doub
 // Bytes that the largest rank of this grid holds while solving: points as given and as rounded, vectors, the
 // accelerator's memory, tiles. Pure arithmetic.
 double memory_of_rank(const PlanRequest& request, GridShape shape, int threads);
+
+// Bytes that the products of points take on the largest rank. Pure arithmetic.
+double bytes_of_products(const PlanRequest& request, GridShape shape);
+
+// Whether keeping products is quicker than computing them in every pass, on a node with so many cores at work: all of
+// them read the same memory. Pure arithmetic.
+bool products_pay(std::int64_t dimension, int cores);
 
 // \throws InputError where a given grid does not match the ranks, or nothing fits the memory (naming the ranks that
 // would do). Collective.

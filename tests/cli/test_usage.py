@@ -1,5 +1,6 @@
 """Usage: help, version, spelling, options that contradict each other, --config."""
 
+import json
 import os
 import subprocess
 import unittest
@@ -92,7 +93,20 @@ class Usage(ProgramTest):
         self.save_clouds()
         solve = ["solve", "x.npy", "y.npy", "-o", "out.h5"]
         self.assert_refused(self.run_program(*solve, "--device", "cuda"), "built without CUDA")
-        self.assert_refused(self.run_program(*solve, "--cache", "on"), "not available")
+        self.assert_refused(self.run_program(*solve, "--cache", "on", "--precision", "double"), "single precision only")
+        self.assert_refused(self.run_program(*solve, "--cache", "on", "--cost", "euclidean"), "euclidean has none")
+
+    def test_products_are_kept_where_asked_and_the_run_says_so(self):
+        self.save_clouds()
+        for cache, told in (("on", "products kept"), ("off", "products recomputed")):
+            with self.subTest(cache):
+                ending = self.run_program("solve", "x.npy", "y.npy", "-o", "out.h5", "--overwrite", "--cache", cache,
+                                          "--summary", "run.json", ranks=2)
+                self.assert_solved(ending)
+                self.assertIn(told, ending.err)
+                run = json.loads((self.folder / "run.json").read_text())["run"]
+                self.assertEqual((run["cache"], run["cache_bytes_per_rank"] > 0), (cache, cache == "on"))
+                (self.folder / "run.json").unlink()
 
     def test_options_without_effect_are_refused(self):
         self.save_clouds()

@@ -52,6 +52,57 @@ TEST(ResolvePlan, RefusesWhatDoesNotFitAndSaysWhatWould) {
     }
 }
 
+TEST(ProductsPay, InManyDimensionsAndTheMoreCoresReadTheMore) {
+    EXPECT_FALSE(products_pay(3, 1));
+    EXPECT_FALSE(products_pay(8, 2));
+    EXPECT_TRUE(products_pay(16, 2));
+    EXPECT_FALSE(products_pay(32, 64));
+    EXPECT_TRUE(products_pay(256, 64));
+}
+
+Plan planned(PlanRequest r, Cache cache, double memory = 1e10) {
+    r.cache = cache;
+    r.memory = memory;
+    r.threads = 2;
+    return resolve_plan(Communicator{}, r);
+}
+
+TEST(ResolvePlan, KeepsProductsWhereTheyFitAndPay) {
+    const PlanRequest pays = request(10000, 10001, 64);
+    const Plan kept = planned(pays, Cache::automatic), recomputed = planned(pays, Cache::off);
+
+    EXPECT_TRUE(kept.keep_products);
+    EXPECT_EQ(kept.products, 4.0 * 10016 * 10001);
+    EXPECT_EQ(kept.memory, recomputed.memory + kept.products);
+    EXPECT_NE(kept.explain.find("products kept (382 MiB)"), std::string::npos) << kept.explain;
+    EXPECT_FALSE(recomputed.keep_products);
+    EXPECT_EQ(recomputed.products, 0);
+    EXPECT_NE(recomputed.explain.find("products recomputed"), std::string::npos) << recomputed.explain;
+    EXPECT_FALSE(planned(pays, Cache::automatic, kept.memory - 1).keep_products);
+    EXPECT_FALSE(planned(request(10000, 10000, 3), Cache::automatic).keep_products);
+    EXPECT_TRUE(planned(request(10000, 10000, 3), Cache::on).keep_products);
+}
+
+TEST(ResolvePlan, KeepsNoProductsThatThereAreNot) {
+    PlanRequest distances = request(1000, 1000, 64), twice = distances, reference = distances;
+    distances.cost = Cost::parse("euclidean");
+    twice.precision = Precision::fp64;
+    reference.backend = Backend::reference;
+    for (const PlanRequest& r : {distances, twice, reference}) {
+        EXPECT_FALSE(planned(r, Cache::automatic).keep_products);
+        EXPECT_THROW(planned(r, Cache::on), InputError);
+    }
+}
+
+TEST(ResolvePlan, RefusesProductsThatDoNotFitAndSaysHowManyRanksWouldDo) {
+    try {
+        planned(request(100000, 100000, 64), Cache::on, 4e9);
+        FAIL() << "nothing was refused";
+    } catch (const InputError& e) {
+        EXPECT_NE(std::string{e.what()}.find("11 ranks are enough"), std::string::npos) << e.what();
+    }
+}
+
 TEST(ResolvePlan, TakesAGivenGridOrRefusesIt) {
     PlanRequest r = request(100, 100, 2);
     r.grid = GridShape{1, 1};

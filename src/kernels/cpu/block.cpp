@@ -12,8 +12,10 @@
 #include <cmath>
 #include <limits>
 #include <numbers>
+#include <optional>
 
 #include "kernels/block.hpp"
+#include "kernels/cpu/kept_products.hpp"
 #include "kernels/cpu/rounded_cloud.hpp"
 #include "kernels/cpu/tile.hpp"
 
@@ -24,6 +26,7 @@ namespace {
 using cpu::Aligned;
 using cpu::allocate;
 using cpu::CostOffsets;
+using cpu::KeptProducts;
 using cpu::PairForm;
 using cpu::RoundedCloud;
 using cpu::Tile;
@@ -35,8 +38,6 @@ constexpr std::int64_t task_rows = 128;
 constexpr std::int64_t few = 10000;  // numbers that are not worth waking threads
 constexpr std::int64_t wanted_tasks = 128;
 constexpr std::int64_t partial_numbers = std::int64_t{1} << 24;
-constexpr std::int64_t tile_bytes = 192 * 1024;
-constexpr std::int64_t longest_tile = 512;    // also bounds the error of single-precision sums
 constexpr std::int64_t longest_buffer = 128;  // of tiles whose logits are stored: panel x buffer stays in L1
 // The logit of a point without mass: its terms are exactly 0, and a maximum this low means that there was no other.
 constexpr double no_mass = -1e30;
@@ -57,10 +58,16 @@ class CpuBlock final : public Block {
                  RoundedCloud<T>{*problem.target, problem.cost, problem.centre, own_term_}},
           reference_{make_reference_block(problem)} {
         choose_form();
+        if (problem.keep_products && problem.cost.uses_products()) {
+            kept_.emplace(sides_[0], sides_[1], d_);
+        }
     }
 
     void reduce(Side stays, LocalRun range, const Potentials& potentials, double epsilon, Safety safety,
                 Sums& out) const override {
+        if (kept_ && stays == Side::column && safety == Safety::shifted) {
+            return reduce_kept_columns(range, potentials, epsilon, out);
+        }
         std::vector<double> none;
         run(stays, range, potentials, epsilon, safety, nullptr, out, none);
     }
@@ -74,6 +81,10 @@ class CpuBlock final : public Block {
     void pick(Side stays, LocalRun range, const Potentials& potentials, double epsilon, const PickRule& rule,
               Picks& out) const override {
         reference_->pick(stays, range, potentials, epsilon, rule, out);
+    }
+
+    Kept kept_products() const override {
+        return kept_ ? Kept{static_cast<double>(kept_->bytes()), kept_->seconds()} : Kept{};
     }
 
     double rounding_of_cost() const override {
@@ -104,7 +115,7 @@ class CpuBlock final : public Block {
 
     // A task's working memory.
     struct Scratch {
-        Aligned<T> x, f, logits, costs, densities, maximum, rescale, row_offsets, density_rows;
+        Aligned<T> x, f, products, logits, costs, densities, maximum, rescale, row_offsets, density_rows;
         std::vector<double> sums, values, correction;
     };
 
@@ -147,8 +158,9 @@ class CpuBlock final : public Block {
         call.potential = stays == Side::row ? potentials.f : potentials.g;
         call.scale = std::isinf(epsilon) ? 0 : log2e / epsilon;
         const bool differences = weighting != nullptr && weighting->kind != Weighting::Kind::columns;
-        call.form = problem_.cost.uses_products() && !differences ? PairForm::product : form_;
-        call.factor = call.form == PairForm::product ? problem_.cost.product_factor() : factor_;
+        const bool products = problem_.cost.uses_products() && !differences;
+        call.form = !products ? form_ : kept_ ? PairForm::kept : PairForm::product;
+        call.factor = products ? problem_.cost.product_factor() : factor_;
 
         round_potentials(call, stays == Side::row ? potentials.g : potentials.f);
         if (weighting != nullptr && weighting->kind == Weighting::Kind::columns) round_columns(call);
@@ -158,14 +170,18 @@ class CpuBlock final : public Block {
     }
 
     bool own_terms_count(const Call& call) const {
-        return call.form == PairForm::product || call.form == PairForm::inner;
+        return call.form == PairForm::product || call.form == PairForm::kept || call.form == PairForm::inner;
     }
 
     // g and w of the summed side: what rounding takes off a logit goes into its weight.
     void round_potentials(Call& call, std::span<const double> potential) const {
         const RoundedCloud<T>& summed = side(other(call.stays));
-        call.g = allocate<T>(summed.rows);
-        call.w = allocate<T>(summed.rows);
+        // Whole panels: what lies beyond the last point has no mass.
+        const std::int64_t padded = ceil_div(summed.rows, panel()) * panel();
+        call.g = allocate<T>(padded);
+        call.w = allocate<T>(padded);
+        std::fill(call.g.get() + summed.rows, call.g.get() + padded, static_cast<T>(no_mass));
+        std::fill(call.w.get() + summed.rows, call.w.get() + padded, T(0));
         const bool own = own_terms_count(call);
 #pragma omp parallel for schedule(static) if (summed.rows > few)
         for (std::int64_t j = 0; j < summed.rows; ++j) {
@@ -196,8 +212,7 @@ class CpuBlock final : public Block {
     // Tiles and chunks of the summed side.
     void cut(Call& call) const {
         const std::int64_t summed = side(other(call.stays)).rows;
-        call.tile =
-            std::clamp<std::int64_t>(tile_bytes / (d_ * static_cast<std::int64_t>(sizeof(T))), 16, longest_tile);
+        call.tile = call.form == PairForm::kept ? cpu::longest_tile : cpu::columns_of_tile<T>(d_);
         if (call.weighting != nullptr || call.safe) call.tile = std::min(call.tile, longest_buffer);
         const std::int64_t tasks = ceil_div(std::max<std::int64_t>(call.range.count, 1), task_rows);
         const std::int64_t width = call.weighting == nullptr ? 1 : std::max<std::int64_t>(call.weighting->width, 1);
@@ -232,11 +247,12 @@ class CpuBlock final : public Block {
     Scratch scratch(const Call& call) const {
         const auto p = static_cast<std::size_t>(panel());
         Scratch s;
-        s.x = allocate<T>(panel() * d_);
+        if (call.form != PairForm::kept) s.x = allocate<T>(panel() * d_);
         s.f = allocate<T>(panel());
         s.correction.resize(p);
         s.sums.resize(p);
         if (call.weighting == nullptr && !call.safe) return s;
+        if (transposed(call)) s.products = allocate<T>(panel() * call.tile);
         s.logits = allocate<T>(panel() * call.tile);
         s.costs = allocate<T>(panel() * call.tile);
         s.densities = allocate<T>(panel() * call.tile);
@@ -248,8 +264,50 @@ class CpuBlock final : public Block {
         return s;
     }
 
+    // Kept products lie row beside row: where columns stay, tiles of them are turned round.
+    static bool transposed(const Call& call) {
+        return call.form == PairForm::kept && call.stays == Side::column;
+    }
+
+    void reduce_kept_columns(LocalRun range, const Potentials& potentials, double epsilon, Sums& out) const {
+        const Call call = prepared(Side::column, range, potentials, epsilon, Safety::shifted, nullptr);
+        const auto count = static_cast<std::size_t>(range.count);
+        std::vector<T> g(count);
+        std::vector<double> correction(count);
+        for (std::size_t j = 0; j < count; ++j) {
+            const std::size_t at = static_cast<std::size_t>(range.first.value) + j;
+            const double exact = own_logit(potentials.g[at], sides_[1].own[at], call);
+            g[j] = static_cast<T>(exact);
+            correction[j] = exact - static_cast<double>(g[j]);
+        }
+        out.sum = cpu::column_sums<T>(
+            {*kept_, kept_unit(call), sides_[0].rows, call.g.get(), call.w.get(), range.first.value, g});
+        out.max.clear();
+        for (std::size_t j = 0; j < count; ++j) out.sum[j] *= std::exp2(correction[j]);
+    }
+
+    // What a kept product is multiplied with.
+    T kept_unit(const Call& call) const {
+        return static_cast<T>(call.scale * call.factor / kept_->unit());
+    }
+
+    // Panels of kept products begin at multiples of their rows: a range that does not is begun earlier, and cut.
     void run(Side stays, LocalRun range, const Potentials& potentials, double epsilon, Safety safety,
              const Weighting* weighting, Sums& out, std::vector<double>& values) const {
+        const std::int64_t early = kept_ && stays == Side::row ? range.first.value % panel() : 0;
+        const LocalRun whole_panels{LocalIndex{range.first.value - early}, range.count > 0 ? range.count + early : 0};
+        run_tasks(stays, whole_panels, potentials, epsilon, safety, weighting, out, values);
+        if (early == 0 || range.count == 0) return;
+        const auto drop = [&](std::vector<double>& of, std::int64_t width) {
+            if (!of.empty()) of.erase(of.begin(), of.begin() + early * width);
+        };
+        drop(out.sum, 1);
+        drop(out.max, 1);
+        if (weighting != nullptr) drop(values, weighting->width);
+    }
+
+    void run_tasks(Side stays, LocalRun range, const Potentials& potentials, double epsilon, Safety safety,
+                   const Weighting* weighting, Sums& out, std::vector<double>& values) const {
         const Call call = prepared(stays, range, potentials, epsilon, safety, weighting);
         const std::int64_t width = weighting == nullptr ? 0 : weighting->width;
         const std::int64_t rows = range.count;
@@ -263,7 +321,8 @@ class CpuBlock final : public Block {
         }
         // Memory is asked for before the threads start: an exception must not leave a parallel region.
         std::vector<Scratch> scratches;
-        for (int t = 0; t < omp_get_max_threads(); ++t) scratches.push_back(scratch(call));
+        const std::int64_t together = panels_together(call);
+        for (std::int64_t k = 0; k < omp_get_max_threads() * together; ++k) scratches.push_back(scratch(call));
 
         const std::int64_t blocks = ceil_div(rows, task_rows);
         // Waking threads costs more than a small problem.
@@ -272,10 +331,12 @@ class CpuBlock final : public Block {
         for (std::int64_t task = 0; task < blocks * call.chunks; ++task) {
             const std::int64_t begin = task / call.chunks * task_rows;
             const auto c = static_cast<std::size_t>(task % call.chunks);
-            Scratch& mine = scratches[static_cast<std::size_t>(omp_get_thread_num())];
-            for (std::int64_t row = begin; row < std::min(begin + task_rows, rows); row += panel()) {
-                run_panel(call, mine, row, std::min(panel(), rows - row), static_cast<std::int64_t>(c), partial[c],
-                          partial_values[c]);
+            const std::span<Scratch> mine{&scratches[static_cast<std::size_t>(omp_get_thread_num() * together)],
+                                          static_cast<std::size_t>(together)};
+            const std::int64_t end = std::min(begin + task_rows, rows);
+            for (std::int64_t row = begin; row < end; row += together * panel()) {
+                run_panels(call, mine, row, std::min(together * panel(), end - row), static_cast<std::int64_t>(c),
+                           partial[c], partial_values[c]);
             }
         }
         join(call, width, partial, partial_values, out, values);
@@ -304,16 +365,43 @@ class CpuBlock final : public Block {
         }
     }
 
+    // A tile of summed points serves all panels of a task while it is in the cache. Buffers and columns of values want
+    // the cache for themselves, kept products are met once: panel after panel then.
+    std::int64_t panels_together(const Call& call) const {
+        const bool buffered = call.safe || call.weighting != nullptr;
+        return buffered || call.form == PairForm::kept ? 1 : task_rows / panel();
+    }
+
     // Rows [row, row + count) of the range, against chunk `c` of the summed side.
-    void run_panel(const Call& call, Scratch& s, std::int64_t row, std::int64_t count, std::int64_t c, Sums& out,
-                   std::vector<double>& values) const {
+    void run_panels(const Call& call, std::span<Scratch> panels, std::int64_t row, std::int64_t count, std::int64_t c,
+                    Sums& out, std::vector<double>& values) const {
+        const auto for_each_panel = [&](const auto& use) {
+            for (std::int64_t done = 0; done < count; done += panel()) {
+                use(panels[static_cast<std::size_t>(done / panel())], row + done, std::min(panel(), count - done));
+            }
+        };
+        for_each_panel([&](Scratch& s, std::int64_t first, std::int64_t rows) { begin_panel(call, s, first, rows); });
+        const std::int64_t end = std::min((c + 1) * call.chunk, side(other(call.stays)).rows);
+        for (std::int64_t j = c * call.chunk; j < end; j += call.tile) {
+            const std::int64_t columns = std::min(call.tile, end - j);
+            for_each_panel([&](Scratch& s, std::int64_t first, std::int64_t rows) {
+                add_tile(call, s, call.range.first.value + first, rows, j, columns);
+            });
+        }
+        for_each_panel(
+            [&](Scratch& s, std::int64_t first, std::int64_t rows) { store(call, s, first, rows, out, values); });
+    }
+
+    void begin_panel(const Call& call, Scratch& s, std::int64_t row, std::int64_t count) const {
         load_panel(call, s, call.range.first.value + row, count);
         std::fill(s.sums.begin(), s.sums.end(), 0.0);
         std::fill(s.values.begin(), s.values.end(), 0.0);
-        const bool buffered = call.safe || call.weighting != nullptr;
-        if (buffered) std::fill_n(s.maximum.get(), panel(), call.safe ? static_cast<T>(no_mass) : T(0));
+        if (s.maximum) std::fill_n(s.maximum.get(), panel(), call.safe ? static_cast<T>(no_mass) : T(0));
+    }
 
-        const RoundedCloud<T>& summed = side(other(call.stays));
+    // The panel of staying points [first, first + count) against the summed points [j, j + columns).
+    void add_tile(const Call& call, Scratch& s, std::int64_t first, std::int64_t count, std::int64_t j,
+                  std::int64_t columns) const {
         Tile<T> tile{};
         tile.form = call.form;
         tile.factor = static_cast<T>(call.factor);
@@ -322,19 +410,22 @@ class CpuBlock final : public Block {
         tile.dimension = d_;
         tile.x = s.x.get();
         tile.f = s.f.get();
-        const std::int64_t end = std::min((c + 1) * call.chunk, summed.rows);
-        for (std::int64_t j = c * call.chunk; j < end; j += call.tile) {
-            tile.columns = std::min(call.tile, end - j);
-            tile.y = summed.points.get() + j * d_;
-            tile.g = call.g.get() + j;
-            tile.w = call.w.get() + j;
-            if (buffered) {
-                add_buffered(call, s, tile, j);
-            } else {
-                kernels_.add_sums(tile, s.sums.data());
-            }
+        tile.y = side(other(call.stays)).points.get() + j * d_;
+        tile.g = call.g.get() + j;
+        tile.w = call.w.get() + j;
+        tile.columns = columns;
+        if (call.form == PairForm::kept) tile.unit = kept_unit(call);
+        if (transposed(call)) {
+            kept_->transpose(j, columns, first, count, s.products.get());
+            tile.products = s.products.get();
+        } else if (call.form == PairForm::kept) {
+            tile.products = kept_->at(first / panel(), j);
         }
-        store(call, s, row, count, out, values);
+        if (s.logits) {
+            add_buffered(call, s, tile, j);
+        } else {
+            kernels_.add_sums(tile, s.sums.data());
+        }
     }
 
     // Coordinate-major points and own logits of a panel; unused lanes repeat the last point.
@@ -347,11 +438,15 @@ class CpuBlock final : public Block {
         for (std::int64_t lane = 0; lane < panel(); ++lane) {
             const std::int64_t i = first + std::min(lane, count - 1);
             const auto at = static_cast<std::size_t>(i);
-            const T* x = staying.points.get() + i * d_;
-            T* const to = s.x.get() + lane;
-            for (std::int64_t k = 0; k < d_; ++k) to[k * panel()] = static_cast<T>(static_cast<double>(x[k]) * unit);
             double own = own_counts ? staying.own[at] : 0;
-            if (rounded_again) own = own_term_(to, panel(), d_, 1 / unit);
+            if (call.form != PairForm::kept) {
+                const T* x = staying.points.get() + i * d_;
+                T* const to = s.x.get() + lane;
+                for (std::int64_t k = 0; k < d_; ++k) {
+                    to[k * panel()] = static_cast<T>(static_cast<double>(x[k]) * unit);
+                }
+                if (rounded_again) own = own_term_(to, panel(), d_, 1 / unit);
+            }
             const double exact = own_logit(call.potential[at], own, call);
             const T rounded_f = static_cast<T>(exact);
             s.f[static_cast<std::size_t>(lane)] = rounded_f;
@@ -430,14 +525,15 @@ class CpuBlock final : public Block {
     double factor_ = 1;
     cpu::OwnTerm own_term_;
     RoundedCloud<T> sides_[2];
+    std::optional<KeptProducts<T>> kept_;
     std::unique_ptr<Block> reference_;
 };
 
 }  // namespace
 
 std::string cpu_tiling() {
-    return std::to_string(task_rows) + " rows, " + std::to_string(tile_bytes) + " bytes, at most " +
-           std::to_string(longest_tile) + " points";
+    return std::to_string(task_rows) + " rows, " + std::to_string(cpu::tile_bytes) + " bytes, at most " +
+           std::to_string(cpu::longest_tile) + " points";
 }
 
 const char* cpu_instruction_set() {

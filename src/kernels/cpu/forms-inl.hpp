@@ -44,6 +44,17 @@ struct ProductForm {
     }
 };
 
+// logit = f + g + unit product, of products that an earlier pass has left in memory.
+template <class T>
+struct KeptForm : ProductForm<T> {
+    T unit;
+    explicit KeptForm(const Tile<T>& tile) : ProductForm<T>(tile), unit{tile.unit} {}
+    template <int Dim, class D, class V>
+    HWY_INLINE V Logit(D d, V product, V f, T g) const {
+        return hn::MulAdd(hn::Set(d, unit), product, hn::Add(f, hn::Set(d, g)));
+    }
+};
+
 // logit = f + g - scale factor raw(x, y); Raw adds Step, Finish and Gradient.
 template <class T, class Raw>
 struct CostForm : Raw {
@@ -154,6 +165,8 @@ HWY_INLINE void WithForm(const Tile<T>& tile, const Use& use) {
     switch (tile.form) {
         case PairForm::product:
             return use(ProductForm<T>(tile));
+        case PairForm::kept:
+            return use(KeptForm<T>(tile));
         case PairForm::inner:
             return use(CostForm<T, InnerRaw<T>>(tile));
         case PairForm::square:

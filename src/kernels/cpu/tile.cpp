@@ -12,6 +12,7 @@
 #define HWY_TARGET_INCLUDE "kernels/cpu/tile.cpp"
 #include "hwy/foreach_target.h"
 // After foreach_target.
+#include "hwy/cache_control.h"
 #include "hwy/highway.h"
 #include "kernels/cpu/exp2-inl.hpp"
 #include "kernels/cpu/forms-inl.hpp"
@@ -77,6 +78,28 @@ HWY_INLINE void RegisterBlock(const Form& form, const Tile<T>& tile, std::int64_
     }
 }
 
+// The same for products that are kept: a register block is loaded, not computed.
+template <int Columns, class T, class Use>
+HWY_INLINE void KeptBlock(const KeptForm<T>& form, const Tile<T>& tile, std::int64_t j, const Use& use) {
+    const Tag<T> d;
+    using V = hn::Vec<Tag<T>>;
+    const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+    const T* HWY_RESTRICT products = tile.products + j * 2 * lanes;
+    const V f_low = hn::Load(d, tile.f), f_high = hn::Load(d, tile.f + lanes);
+    for (int c = 0; c < Columns; ++c) {
+        const V low = hn::Load(d, products + c * 2 * lanes), high = hn::Load(d, products + c * 2 * lanes + lanes);
+        use(j + c, form.template Logit<0>(d, low, f_low, tile.g[j + c]),
+            form.template Logit<0>(d, high, f_high, tile.g[j + c]), low, high);
+    }
+}
+
+template <int Dim, class T, class Use>
+HWY_INLINE void ForEachColumn(const KeptForm<T>& form, const Tile<T>& tile, const Use& use) {
+    std::int64_t j = 0;
+    for (; j + 2 <= tile.columns; j += 2) KeptBlock<2>(form, tile, j, use);
+    for (; j < tile.columns; ++j) KeptBlock<1>(form, tile, j, use);
+}
+
 // Calls use(j, logit, logit, raw, raw) for every summed point of the tile.
 template <int Dim, class T, class Form, class Use>
 HWY_INLINE void ForEachColumn(const Form& form, const Tile<T>& tile, const Use& use) {
@@ -102,6 +125,11 @@ HWY_NOINLINE void AddSumsOf(const Form& form, const Tile<T>& tile, double* sums)
     hn::Store(low, d, buffer);
     hn::Store(high, d, buffer + lanes);
     for (std::int64_t lane = 0; lane < 2 * lanes; ++lane) sums[lane] += static_cast<double>(buffer[lane]);
+}
+
+template <class T>
+void AddSumsOfForm(const KeptForm<T>& form, const Tile<T>& tile, double* sums) {
+    AddSumsOf<0>(form, tile, sums);
 }
 
 template <class T, class Form>
@@ -131,6 +159,55 @@ void AddSumsOfForm(const Form& form, const Tile<T>& tile, double* sums) {
 template <class T>
 void AddSums(const Tile<T>& tile, double* sums) {
     WithForm(tile, [&](const auto& form) HWY_ATTR { AddSumsOfForm(form, tile, sums); });
+}
+
+template <class T>
+void Products(const Tile<T>& tile, T* products) {
+    const Tag<T> d;
+    const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+    ForEachColumn<0>(ProductForm<T>(tile), tile, [&](std::int64_t j, auto, auto, auto low, auto high) HWY_ATTR {
+        hn::Store(low, d, products + j * 2 * lanes);
+        hn::Store(high, d, products + j * 2 * lanes + lanes);
+    });
+}
+
+// The terms of one column and one panel, added to the column's parts.
+template <class T, class V>
+HWY_INLINE void AddToParts(V low, V high, V w_low, V w_high, T* HWY_RESTRICT parts) {
+    const Tag<T> d;
+    constexpr std::int64_t lanes = hn::MaxLanes(Tag<T>());
+    if constexpr (lanes == row_parts) {
+        hn::Store(hn::MulAdd(w_high, high, hn::MulAdd(w_low, low, hn::Load(d, parts))), d, parts);
+    } else {
+        hn::Store(hn::MulAdd(w_low, low, hn::Load(d, parts)), d, parts);
+        hn::Store(hn::MulAdd(w_high, high, hn::Load(d, parts + lanes)), d, parts + lanes);
+    }
+}
+
+template <class T>
+void AddColumnSums(const KeptColumns<T>& tile, T* HWY_RESTRICT sums) {
+    const Tag<T> d;
+    using V = hn::Vec<Tag<T>>;
+    const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+    const std::int64_t panel = 2 * lanes;
+    const V unit = hn::Set(d, tile.unit);
+    for (std::int64_t q = 0; q < tile.panels; ++q) {
+        const T* HWY_RESTRICT products = tile.products + q * tile.panel_stride;
+        const V f_low = hn::Load(d, tile.f + q * panel), f_high = hn::Load(d, tile.f + q * panel + lanes);
+        const V w_low = hn::Load(d, tile.w + q * panel), w_high = hn::Load(d, tile.w + q * panel + lanes);
+        T* const parts = sums + q * panel % row_parts;
+        // The processor's own prefetching loses the thread at the end of every panel: a page ahead. Past the last one
+        // this reads nothing, since prefetches cannot fail.
+        const T* const soon = products + 4096 / sizeof(T);
+        for (std::int64_t j = 0; j < tile.columns; ++j) {
+            const V g = hn::Set(d, tile.g[j]);
+            hwy::Prefetch(soon + j * panel);
+            hwy::Prefetch(soon + j * panel + lanes);
+            const V low = hn::Load(d, products + j * panel), high = hn::Load(d, products + j * panel + lanes);
+            AddToParts<T>(Exp2(d, hn::MulAdd(unit, low, hn::Add(f_low, g))),
+                          Exp2(d, hn::MulAdd(unit, high, hn::Add(f_high, g))), w_low, w_high, parts + j * row_parts);
+        }
+    }
 }
 
 template <class T>
@@ -303,6 +380,8 @@ const TileKernels<T>* Kernels() {
     static const TileKernels<T> kernels{hwy::TargetName(HWY_TARGET),
                                         PanelRows<T>(),
                                         AddSums<T>,
+                                        Products<T>,
+                                        AddColumnSums<T>,
                                         Logits<T>,
                                         RaiseMaximum<T>,
                                         Exponentials<T>,

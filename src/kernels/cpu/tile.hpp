@@ -6,18 +6,21 @@
 //     summed   points of the other side, row-major: y[j d + k], broadcast one number after the other
 //     logit    t = f_lane + g_j + ...   in units of log 2, the logarithm of the summed weight included:
 //              product forms   + <x, y>                  (x scaled beforehand, norms inside f and g)
+//              kept products   + unit <x, y>             (products[j P + lane], computed by an earlier pass)
 //              other forms     - scale cost(x - y)
 //     weight   w_j: 2^(what rounding took off g_j), or 0 for a point without mass
 //
-// A lane is a point, so every sum runs over j in order, whatever the vector width: all instruction sets that have fused
-// multiply-add give the same bits.
+// A lane is a point, so every sum runs over j in order, whatever the vector width (sums over lanes have an order of
+// their own, row_parts): all instruction sets that have fused multiply-add give the same bits.
 
+#include <algorithm>
 #include <cstdint>
 
 namespace convoy::cpu {
 
 enum class PairForm {
     product,  // logit = f + g + <x, y>
+    kept,     // logit = f + g + unit product
     inner,    // cost = factor <x, y>
     square,   // cost = factor |x - y|^2
     root,     // cost = |x - y|
@@ -37,7 +40,33 @@ struct Tile {
     const T* g = nullptr;  // `columns` numbers
     const T* w = nullptr;
     std::int64_t columns = 0;
+    const T* products = nullptr;  // of PairForm::kept; x and y are not looked at then
+    T unit = 0;
 };
+
+// Kept products the other way round: the columns stay, and the lanes, rows of consecutive panels, are summed over.
+template <class T>
+struct KeptColumns {
+    const T* products = nullptr;  // of the first panel and the first column
+    std::int64_t panel_stride = 0;
+    std::int64_t panels = 0, columns = 0;
+    T unit = 0;
+    const T* f = nullptr;  // panels x P numbers, of the summed rows, as is w
+    const T* w = nullptr;
+    const T* g = nullptr;  // `columns` numbers
+};
+
+// Summed points of a tile: those whose coordinates fill a part of the L2 cache. The upper limit also bounds the error
+// of single-precision sums.
+constexpr std::int64_t tile_bytes = 192 * 1024;
+constexpr std::int64_t longest_tile = 512;
+template <class T>
+std::int64_t columns_of_tile(std::int64_t dimension) {
+    return std::clamp<std::int64_t>(tile_bytes / (dimension * static_cast<std::int64_t>(sizeof(T))), 16, longest_tile);
+}
+
+// Sums over rows are formed in this many parts, row i in part i mod row_parts, whatever the vector width.
+constexpr std::int64_t row_parts = 16;
 
 // What a cost tile holds: cost(x, y) + row[lane] + column[j].
 template <class T>
@@ -53,6 +82,10 @@ struct TileKernels {
     std::int64_t panel_rows;
     // sums[lane] += sum_j w_j 2^t
     void (*add_sums)(const Tile<T>&, double* sums);
+    // products[j P + lane] = <x, y_j>
+    void (*products)(const Tile<T>&, T* products);
+    // sums[j row_parts + i mod row_parts] += sum of w_i 2^t over those rows i of the panels
+    void (*add_column_sums)(const KeptColumns<T>&, T* sums);
     // logits[j P + lane] = t; costs[j P + lane] likewise unless null
     void (*logits)(const Tile<T>&, const CostOffsets<T>&, T* logits, T* costs);
     // maximum[lane] becomes the larger of itself and the logits'; rescale[lane] = 2^(old - new)
