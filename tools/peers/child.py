@@ -1,7 +1,8 @@
 """One setting of one peer in a process of its own, so that it can be stopped and leaves no memory behind.
 
-    python -m peers.child rates|times MODULE SETTING FOLDER
+    python -m peers.child rates|times MODULE SETTING FOLDER FACTOR
 
+FACTOR is of the peer's usual threshold to begin with (times).
 Speaks JSON lines on its standard output; what libraries print there goes to standard error.
 """
 import importlib
@@ -20,7 +21,7 @@ TOLERANCE = 1e-3
 SHORT = 5.0  # seconds: what is quicker is run three times
 
 
-def rates(peer, setting, problem, say):
+def rates(peer, setting, problem, _, say):
     """One repetition for every line that comes in."""
     functions = peer.reductions(setting, problem)
     say(event="ready", difference=largest_difference(functions, problem))
@@ -44,11 +45,11 @@ def largest_difference(functions, problem):
     return float(np.abs(result[rows] - problems.soft_minimum(problem, rows)).max() / problem.epsilon)
 
 
-def times(peer, setting, problem, say):
+def times(peer, setting, problem, factor, say):
     """Attempts at the peer's own threshold, which is moved until the error in double is just within the tolerance."""
     solver = peer.solver(setting, problem)
-    threshold = solver.threshold
     for _ in range(ATTEMPTS):
+        threshold = solver.threshold and solver.threshold * factor
         solver.prepare(threshold)
         say(event="start")
         start = time.perf_counter()
@@ -64,24 +65,24 @@ def times(peer, setting, problem, say):
                 solver.run()
                 seconds = min(seconds, time.perf_counter() - start)
         say(event="attempt", seconds=seconds, iterations=outcome.iterations, source_error=source, target_error=target,
-            reached=bool(reached), note=outcome.note, threshold=threshold)
+            reached=bool(reached), note=outcome.note, threshold=threshold, factor=factor)
         if threshold is None or not outcome.stopped_itself or not np.isfinite(error):
             return
         if 0.75 * TOLERANCE <= error <= GRACE * TOLERANCE:
             return
-        threshold *= min(max(TOLERANCE / error, 0.1), 3.0)
+        factor *= min(max(TOLERANCE / error, 0.1), 3.0)
 
 
 def main():
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
-    part, module, setting, folder = sys.argv[1:]
+    part, module, setting, folder, factor = sys.argv[1:]
     peer = importlib.import_module(f"peers.{module}")
     problem = problems.load(folder)
 
     def say(**message):
         print(json.dumps(message), file=answers, flush=True)
-    {"rates": rates, "times": times}[part](peer, setting, problem, say)
+    {"rates": rates, "times": times}[part](peer, setting, problem, float(factor), say)
 
 
 if __name__ == "__main__":

@@ -50,9 +50,9 @@ def momentum(value):
 
 
 SOLVERS = {
+    "momentum 1.5": momentum(1.5),
     "momentum 1.8": momentum(1.8),  # 1.9 was seen to diverge
     "momentum 1.7": momentum(1.7),
-    "momentum 1.5": momentum(1.5),
     "Anderson, memory 5": ANDERSON,
     "epsilon decay 0.95, Anderson, memory 5": {**DECAY, **ANDERSON},
     "epsilon decay 0.95, momentum 1.8": {**DECAY, **momentum(1.8)},

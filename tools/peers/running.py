@@ -24,11 +24,11 @@ class Ended(Exception):
 class Child:
     """peers.child in a process; `listen` gives its messages."""
 
-    def __init__(self, part, module, setting, folder):
+    def __init__(self, part, module, setting, folder, factor=1.0):
         self.errors = tempfile.TemporaryFile("w+")
-        self.process = subprocess.Popen([sys.executable, "-m", "peers.child", part, module, setting, folder],
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, text=True,
-                                        env={**os.environ, "PYTHONPATH": str(TOOLS)})
+        command = [sys.executable, "-m", "peers.child", part, module, setting, folder, str(factor)]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors,
+                                        text=True, env={**os.environ, "PYTHONPATH": str(TOOLS)})
         self.messages = queue.Queue()
         threading.Thread(target=self.read, daemon=True).start()
 
@@ -66,13 +66,14 @@ class Child:
         return self.listen(cap)["seconds"]
 
 
-def attempts(module, setting, folder, cap):
+def attempts(module, setting, folder, cap, factor):
     """All attempts of a setting at a solution, and what ended them early: text, empty if nothing did.
 
-    `cap` is on the seconds of one attempt, compiling and checking not counted.
+    `cap` is on the seconds of one attempt, compiling and checking not counted; `factor` of the peer's usual threshold
+    is the first that is tried.
     """
     known = []
-    with Child("times", module, setting, folder) as child:
+    with Child("times", module, setting, folder, factor) as child:
         deadline = None
         try:
             while True:
