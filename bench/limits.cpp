@@ -25,30 +25,19 @@ namespace hn = hwy::HWY_NAMESPACE;
 using Tag = hn::ScalableTag<float>;
 using V = hn::Vec<Tag>;
 
-// The products' register block, 2 x 6 accumulators, on operands that never leave the L1 cache.
+// Twelve independent chains, as in the products' register block, without its loads.
 double MultiplyAdds(std::int64_t repeats, float* out) {
     const Tag d;
-    constexpr int columns = 6, steps = 128;
-    const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
-    HWY_ALIGN float x[2 * steps * HWY_MAX_BYTES / sizeof(float)];
-    float y[columns * steps];
-    for (float& x_k : x) x_k = 0.5f;
-    for (float& y_k : y) y_k = 0.25f;
-    V low[columns], high[columns];
-    for (int c = 0; c < columns; ++c) low[c] = high[c] = hn::Zero(d);
-    for (std::int64_t r = 0; r < repeats; ++r) {
-        for (std::int64_t k = 0; k < steps; ++k) {
-            const V x_low = hn::Load(d, x + 2 * k * lanes), x_high = hn::Load(d, x + (2 * k + 1) * lanes);
-            for (int c = 0; c < columns; ++c) {
-                const V y_k = hn::Set(d, y[c * steps + k]);
-                low[c] = hn::MulAdd(x_low, y_k, low[c]);
-                high[c] = hn::MulAdd(x_high, y_k, high[c]);
-            }
-        }
+    constexpr int chains = 12, steps = 64;
+    const V x = hn::LoadU(d, out), y = hn::Add(x, x);
+    V sums[chains];
+    for (int c = 0; c < chains; ++c) sums[c] = hn::Set(d, static_cast<float>(c));
+    for (std::int64_t r = 0; r < repeats * steps; ++r) {
+        for (int c = 0; c < chains; ++c) sums[c] = hn::MulAdd(sums[c], x, y);
     }
-    for (int c = 1; c < columns; ++c) low[0] = hn::Add(low[0], low[c]), high[0] = hn::Add(high[0], high[c]);
-    hn::StoreU(hn::Add(low[0], high[0]), d, out);
-    return 2.0 * 2 * columns * steps * static_cast<double>(repeats * lanes);
+    for (int c = 1; c < chains; ++c) sums[0] = hn::Add(sums[0], sums[c]);
+    hn::StoreU(sums[0], d, out);
+    return 2.0 * chains * steps * static_cast<double>(repeats) * static_cast<double>(hn::Lanes(d));
 }
 
 double Exponentials(std::int64_t repeats, float* out) {
@@ -99,7 +88,7 @@ double on_all_threads(const Work& work) {
     double done = 0;
 #pragma omp parallel reduction(+ : done)
     {
-        float out[largest_vector];
+        float out[largest_vector] = {0.5f};
         done += work(out);
         asm volatile("" : : "r"(out) : "memory");
     }

@@ -7,7 +7,7 @@
 
 namespace convoy::bench {
 
-// Floating-point operations of single-precision multiply-adds in registers, with operands from the L1 cache.
+// Floating-point operations of single-precision multiply-adds in registers.
 double multiply_adds();
 // Exponentials of an array in the L1 cache, by the kernels' own polynomial.
 double exponentials();
