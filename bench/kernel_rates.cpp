@@ -1,20 +1,83 @@
-// Rates of the CPU backend's verbs on one thread, each answer checked against the sequential reference first: a
-// Markdown table. Build: cmake --build --preset release --target kernel_rates; run: build/bin/kernel_rates
+// Rates of the CPU backend's verbs beside what this machine can do at best, measured in the same run on as many
+// threads. Every answer is checked against the sequential reference first. Prints one Markdown table a precision.
+//
+//     cmake --build build --target kernel_rates && build/bin/kernel_rates [--threads=N] [Google Benchmark's options]
+//
+// Google Benchmark repeats and times; the table is made of the best repetition of each.
 
+#include <benchmark/benchmark.h>
 #include <fmt/format.h>
 #include <omp.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
+#include <functional>
+#include <map>
+#include <memory>
 #include <random>
+#include <string>
+#include <string_view>
 
 #include "kernels/block.hpp"
+#include "limits.hpp"
 
 namespace {
 
 using namespace convoy;
+
+constexpr int repetitions = 7;
+
+// The best rates by name: items (pairs, operations, bytes) per second.
+class BestRates : public benchmark::BenchmarkReporter {
+ public:
+    bool ReportContext(const Context&) override { return true; }
+    void ReportRuns(const std::vector<Run>& runs) override {
+        for (const Run& run : runs) {
+            wrong_ = wrong_ || run.error_occurred;
+            if (run.error_occurred)
+                std::fprintf(stderr, "%s: %s\n", run.benchmark_name().c_str(), run.error_message.c_str());
+            const auto counter = run.counters.find("items_per_second");
+            if (counter == run.counters.end()) continue;
+            double& best = rates_[run.run_name.function_name];
+            best = std::max(best, static_cast<double>(counter->second));
+        }
+    }
+    bool wrong() const { return wrong_; }
+    double operator[](const std::string& name) const {
+        const auto found = rates_.find(name);
+        return found == rates_.end() ? std::nan("") : found->second;
+    }
+
+ private:
+    std::map<std::string, double> rates_;
+    bool wrong_ = false;
+};
+
+void add(const std::string& name, std::function<void(benchmark::State&)> run) {
+    benchmark::RegisterBenchmark(name.c_str(), std::move(run))->UseRealTime()->Repetitions(repetitions)->MinTime(0.02);
+}
+
+void add_limits() {
+    const auto add_limit = [](const char* name, double (*work)()) {
+        add(name, [=](benchmark::State& state) {
+            double items = 0;
+            for (auto _ : state) items = work();
+            state.SetItemsProcessed(static_cast<std::int64_t>(items) * state.iterations());
+        });
+    };
+    add_limit("multiply-adds", bench::multiply_adds);
+    add_limit("matrix product", bench::matrix_product);
+    add_limit("exponentials", bench::exponentials);
+    add("read", [](benchmark::State& state) {
+        static const std::vector<float> numbers(std::size_t{1} << 27, 1.0f);
+        double bytes = 0, sum = 0;
+        for (auto _ : state) bytes = bench::read(numbers, sum);
+        benchmark::DoNotOptimize(sum);
+        state.SetItemsProcessed(static_cast<std::int64_t>(bytes) * state.iterations());
+    });
+}
 
 Cloud normal_cloud(std::int64_t n, std::int64_t d, std::uint32_t seed) {
     std::mt19937 random{seed};
@@ -24,72 +87,165 @@ Cloud normal_cloud(std::int64_t n, std::int64_t d, std::uint32_t seed) {
     return uniform_cloud(std::move(points), d);
 }
 
-// Pairs per second, the best of several runs.
-template <class Work>
-double rate(double pairs, const Work& work) {
-    double best = 0;
-    for (int run = 0; run < 7; ++run) {
-        const auto begin = std::chrono::steady_clock::now();
-        work();
-        best = std::max(best, pairs / std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
+struct Subject {
+    std::string cost;
+    std::int64_t d;
+    Precision precision;
+    std::string name() const {
+        return fmt::format("{} {} {}", precision == Precision::single ? "single" : "double", cost, d);
     }
-    return best;
+};
+
+// Blocks of one cost and dimension. 64 MiB of kept products: more than caches hold.
+struct Problem {
+    std::int64_t n;
+    Cloud source, target;
+    std::unique_ptr<Block> recomputing, keeping;
+    std::vector<double> f, g;
+    double epsilon;
+    double error = 0;  // the largest relative one of some sums
+
+    explicit Problem(const Subject& s)
+        : n{4096},
+          source{normal_cloud(n, s.d, 1)},
+          target{normal_cloud(n, s.d, 2)},
+          f(static_cast<std::size_t>(n), 0.0),
+          g(f),
+          epsilon{0.5 * static_cast<double>(s.d)} {
+        BlockProblem problem{Cost::parse(s.cost), &source, &target, {}, {}, {}, s.precision};
+        recomputing = make_cpu_block(problem);
+        const auto reference = make_reference_block(problem);
+        compare(*recomputing, *reference);
+        if (!problem.cost.uses_products() || s.precision != Precision::single) return;
+        problem.keep_products = true;
+        keeping = make_cpu_block(problem);
+        compare(*keeping, *reference);
+    }
+
+    double pairs() const { return static_cast<double>(n) * static_cast<double>(n); }
+    LocalRun all() const { return {LocalIndex{0}, n}; }
+
+    void compare(const Block& block, const Block& reference) {
+        const LocalRun few{LocalIndex{n / 2}, 3};
+        for (const Side side : {Side::row, Side::column}) {
+            Sums expected, sums;
+            reference.reduce(side, few, {f, g}, epsilon, Safety::shifted, expected);
+            block.reduce(side, all(), {f, g}, epsilon, Safety::shifted, sums);
+            for (std::size_t i = 0; i < 3; ++i) {
+                error = std::max(error, std::abs(sums.sum[static_cast<std::size_t>(n / 2) + i] / expected.sum[i] - 1));
+            }
+        }
+    }
+};
+
+// One at a time: benchmarks run in the order of their registration.
+Problem& problem_of(const Subject& s) {
+    static std::string name;
+    static std::unique_ptr<Problem> problem;
+    if (name != s.name()) problem.reset(), problem = std::make_unique<Problem>(s), name = s.name();
+    return *problem;
 }
 
-bool measure(const char* cost, std::int64_t d, Precision precision) {
-    const std::int64_t n = d > 100 ? 1024 : 4096;
-    const Cloud source = normal_cloud(n, d, 1), target = normal_cloud(n, d, 2);
-    const BlockProblem problem{Cost::parse(cost), &source, &target, {}, {}, {}, precision};
-    const auto block = make_cpu_block(problem);
-    const auto reference = make_reference_block(problem);
-    const std::vector<double> f(static_cast<std::size_t>(n), 0.0), g = f;
-    const double epsilon = 0.5 * static_cast<double>(d);
-    const LocalRun all{LocalIndex{0}, n}, few{LocalIndex{n / 2}, 3};
+std::map<std::string, double> errors;
 
-    Sums expected, sums;
-    reference->reduce(Side::row, few, {f, g}, epsilon, Safety::shifted, expected);
-    block->reduce(Side::row, all, {f, g}, epsilon, Safety::shifted, sums);
-    double error = 0;
-    for (std::size_t i = 0; i < 3; ++i) {
-        error = std::max(error, std::abs(sums.sum[static_cast<std::size_t>(n / 2) + i] / expected.sum[i] - 1));
+void add_verbs(const Subject& s) {
+    const auto add_verb = [&](const std::string& verb, std::function<void(Problem&)> work) {
+        add(s.name() + " " + verb, [=](benchmark::State& state) {
+            Problem& problem = problem_of(s);
+            errors[s.name()] = problem.error;
+            if (!(problem.error < (s.precision == Precision::single ? 1e-4 : 1e-12))) state.SkipWithError("wrong sums");
+            for (auto _ : state) work(problem);
+            state.SetItemsProcessed(static_cast<std::int64_t>(problem.pairs()) * state.iterations());
+        });
+    };
+    const auto reduce = [](const Block& block, const Problem& p, Side side, Safety safety) {
+        Sums sums;
+        block.reduce(side, p.all(), {p.f, p.g}, p.epsilon, safety, sums);
+    };
+    const auto apply = [](const Problem& p, const Weighting& weighting) {
+        Sums sums;
+        std::vector<double> values;
+        p.recomputing->apply(Side::row, p.all(), {p.f, p.g}, p.epsilon, Safety::shifted, weighting, sums, values);
+    };
+    add_verb("reduce", [=](Problem& p) { reduce(*p.recomputing, p, Side::row, Safety::shifted); });
+    add_verb("safe", [=](Problem& p) { reduce(*p.recomputing, p, Side::row, Safety::safe); });
+    add_verb("columns", [=](Problem& p) { apply(p, Weighting::of_columns(p.target.points, p.target.dimension)); });
+    add_verb("values", [=](Problem& p) { apply(p, Weighting::of_values()); });
+    if (!Cost::parse(s.cost).uses_products() || s.precision != Precision::single) return;
+    add_verb("kept row", [=](Problem& p) { reduce(*p.keeping, p, Side::row, Safety::shifted); });
+    add_verb("kept column", [=](Problem& p) { reduce(*p.keeping, p, Side::column, Safety::shifted); });
+}
+
+std::string cell(double rate) {
+    return std::isnan(rate) ? "" : fmt::format("{:.3g}", rate / 1e9);
+}
+std::string share(double rate, double limit) {
+    return std::isnan(rate) ? "" : fmt::format("{:.0f} %", 100 * rate / limit);
+}
+
+void print_table(const BestRates& rates, const std::vector<Subject>& subjects, int threads) {
+    const double product = rates["matrix product"], fma = rates["multiply-adds"], exp = rates["exponentials"];
+    const double flops = std::max(product, fma);
+    const double streamed = std::min(rates["read"] / 4, exp);
+    fmt::print(
+        "Instruction set {}, {} thread{}, best of {}. Limits of the machine: multiply-adds {:.0f} Gflop/s, {}'s SGEMM "
+        "{:.0f} Gflop/s, {:.3g}e9 exponentials/s, reading {:.1f} GB/s. Rates in 1e9 pairs/s; shares: of "
+        "1/(2d/SGEMM + 1/exponentials) for `reduce`, of min(reading/4, exponentials) for kept products; of "
+        "multiply-adds/2 "
+        "over d + 7 in the column FMA.\n\n",
+        cpu_instruction_set(), threads, threads == 1 ? "" : "s", repetitions, fma / 1e9, bench::matrix_library(),
+        product / 1e9, exp / 1e9, rates["read"] / 1e9);
+    fmt::print(
+        "| precision | cost | d | reduce | share | FMA | kept, rows | share | kept, columns | share | safe | apply to "
+        "d "
+        "columns | values | error |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n");
+    for (const Subject& s : subjects) {
+        const auto rate = [&](const char* verb) { return rates[s.name() + " " + verb]; };
+        const bool products = s.precision == Precision::single && Cost::parse(s.cost).uses_products();
+        const double d = static_cast<double>(s.d);
+        fmt::print("| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {:.0e} |\n",
+                   s.precision == Precision::single ? "single" : "double", s.cost, s.d, cell(rate("reduce")),
+                   products ? share(rate("reduce"), 1 / (2 * d / flops + 1 / exp)) : "",
+                   products ? share(rate("reduce"), fma / 2 / (d + 7)) : "", cell(rate("kept row")),
+                   share(rate("kept row"), streamed), cell(rate("kept column")), share(rate("kept column"), streamed),
+                   cell(rate("safe")), cell(rate("columns")), cell(rate("values")), errors[s.name()]);
     }
-    const bool right = error < (precision == Precision::single ? 1e-4 : 1e-12);
+}
 
-    std::vector<double> values;
-    const double pairs = static_cast<double>(n) * static_cast<double>(n);
-    const double shifted = rate(pairs, [&] { block->reduce(Side::row, all, {f, g}, epsilon, Safety::shifted, sums); });
-    const double safe = rate(pairs, [&] { block->reduce(Side::row, all, {f, g}, epsilon, Safety::safe, sums); });
-    const double map = rate(pairs, [&] {
-        block->apply(Side::row, all, {f, g}, epsilon, Safety::shifted, Weighting::of_columns(target.points, d), sums,
-                     values);
-    });
-    const double value = rate(pairs, [&] {
-        block->apply(Side::row, all, {f, g}, epsilon, Safety::shifted, Weighting::of_values(), sums, values);
-    });
-    fmt::print("| {} | {} | {} | {:.3g} | {:.0f} | {:.3g} | {:.3g} | {:.3g} | {:.0e}{} |\n",
-               precision == Precision::single ? "single" : "double", cost, d, shifted / 1e9,
-               2e-9 * static_cast<double>(d) * shifted, safe / 1e9, map / 1e9, value / 1e9, error,
-               right ? "" : " WRONG");
-    std::fflush(stdout);
-    return right;
+int threads_asked(int& count, char** words) {
+    int threads = omp_get_num_procs(), kept = 1;
+    for (int k = 1; k < count; ++k) {
+        const std::string_view word{words[k]};
+        if (word.starts_with("--threads=")) {
+            threads = std::max(std::atoi(words[k] + word.find('=') + 1), 1);
+        } else {
+            words[kept++] = words[k];
+        }
+    }
+    count = kept;
+    return threads;
 }
 
 }  // namespace
 
-int main() {
-    omp_set_num_threads(1);
-    fmt::print("Instruction set {}, one thread, 1e9 pairs/s, best of 7.\n\n", cpu_instruction_set());
-    fmt::print(
-        "| precision | cost | d | reduce | its product, Gflop/s | reduce, safe | apply to d columns | apply, values | "
-        "error |\n"
-        "|---|---|---|---|---|---|---|---|---|\n");
-    bool right = true;
-    for (const Precision precision : {Precision::single, Precision::fp64}) {
-        for (const std::int64_t d : {1, 2, 3, 8, 10, 16, 32, 64, 256, 1024})
-            right = measure("sqeuclidean", d, precision) && right;
-        for (const char* cost : {"euclidean", "pnorm:1.5", "pnorm:3"}) {
-            for (const std::int64_t d : {1, 3, 10}) right = measure(cost, d, precision) && right;
-        }
+int main(int count, char** words) {
+    const int threads = threads_asked(count, words);
+    omp_set_num_threads(threads);
+    benchmark::Initialize(&count, words);
+    if (benchmark::ReportUnrecognizedArguments(count, words)) return 2;
+    std::vector<Subject> subjects;
+    for (const std::int64_t d : {1, 2, 3, 8, 10, 16, 32, 64, 128, 256, 1024}) {
+        subjects.push_back({"sqeuclidean", d, Precision::single});
     }
-    return right ? 0 : 1;
+    for (const char* cost : {"euclidean", "pnorm:1.5", "pnorm:3"}) {
+        for (const std::int64_t d : {3, 10}) subjects.push_back({cost, d, Precision::single});
+    }
+    for (const std::int64_t d : {3, 64, 1024}) subjects.push_back({"sqeuclidean", d, Precision::fp64});
+    add_limits();
+    for (const Subject& s : subjects) add_verbs(s);
+
+    BestRates rates;
+    benchmark::RunSpecifiedBenchmarks(&rates);
+    print_table(rates, subjects, threads);
+    return rates.wrong() ? 1 : 0;
 }

@@ -55,6 +55,7 @@ class Coupling {
     const Grid& grid() const { return grid_; }
     const Cost& cost() const { return cost_; }
     Precision precision() const { return precision_; }
+    bool keeps_products() const { return keep_products_; }
     const DistributedCloud& cloud(Side side) const { return side == Side::row ? *source_ : *target_; }
     const Cloud& local(Side side) const { return cloud(side).local; }
     std::int64_t points(Side side) const { return cloud(side).partition.items(); }
@@ -93,7 +94,7 @@ class Coupling {
     DistributedCloud redistributed(Side side) const;
 
     /// This problem with one side's cloud replaced, sharing the other's points: a coarse problem, a sample of the rows.
-    /// Same centre, cost and precision. Collective.
+    /// Same centre, cost and precision; it keeps no products. Collective.
     Coupling with(Side side, DistributedCloud cloud) const;
 
     /// Joint weighted mean of both clouds, which points are centred on (zeros where the cost forbids it).

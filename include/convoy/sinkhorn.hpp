@@ -48,6 +48,16 @@ struct CoarseState {
     double corrected_rate = 0;  ///< the error's fall a step in the last stretch with the correction
 };
 
+/// Over-relaxation of both half-steps (Thibault, Chizat, Dossal and Papadakis 2021), its factor from the rate that
+/// plain steps show. Sums are then exact on neither side: near the tolerance, and where errors grow, plain steps
+/// follow.
+struct RelaxationState {
+    bool active = false;     ///< asked for, or fallen back to
+    double factor = 1;       ///< of the half-steps
+    std::int64_t steps = 0;  ///< with this factor
+    double first_error = 0;  ///< when they began
+};
+
 /// One line of the history: what a half-pass found.
 struct HalfPass {
     std::int64_t number = 0;
@@ -62,8 +72,9 @@ struct SinkhornState {
     std::vector<double> f, g;
     double epsilon = 0;  ///< of the current annealing level; the target's once annealing is over
     bool annealing = false;
-    bool source_exact = false;  ///< rows of (f, g) have their marginals (f came from an exact half-step)
-    bool target_exact = false;  ///< columns have them: the next step leaves its first half out
+    bool source_exact = false;   ///< rows of (f, g) have their marginals (f came from an exact half-step)
+    bool target_exact = false;   ///< columns have them (g likewise)
+    bool target_fitted = false;  ///< g is up to date with f: the next step leaves its first half out
     std::int64_t half_passes = 0;
     double other_work =
         0;  ///< beside them: of coarse corrections and of the start, in half-passes' equivalents of pairs
@@ -75,6 +86,7 @@ struct SinkhornState {
 
     AndersonMemory memory;  ///< of f at the target epsilon
     CoarseState coarse;
+    RelaxationState relaxation;
     double last_error = 0;  ///< of the previous accelerated iterate; 0: none
     std::int64_t restarts = 0;
     // Floor detector.
@@ -113,6 +125,7 @@ class Sinkhorn {
     Found half_pass(Side stays, SinkhornState& state, bool error_means_something) const;
     void judge(SinkhornState& state, double error) const;
     void update_source(SinkhornState& state, const std::vector<double>& log_sum, double error) const;
+    void relax(SinkhornState& state, double measured) const;
     bool corrects(SinkhornState& state, double error) const;
     bool go_back(SinkhornState& state, double error) const;
     std::vector<double> correction(SinkhornState& state, const std::vector<double>& residual, double error) const;

@@ -38,6 +38,14 @@ void take_device(MachineOptions& options, const std::string& text) {
 
 }  // namespace
 
+std::optional<StartKind> SolverOptions::start() const {
+    for (const StartKind kind :
+         {StartKind::automatic, StartKind::zero, StartKind::gaussian, StartKind::bures, StartKind::subsample}) {
+        if (init == name_of(kind)) return kind;
+    }
+    return std::nullopt;
+}
+
 void declare(CommandLine& line, ProblemOptions& options, bool target_required) {
     line.positional("SOURCE", "points, a row each: PATH[#KEY], e.g. cells.h5#/X, points.npy, table.csv",
                     options.source.points, true);
@@ -85,16 +93,28 @@ void declare(CommandLine& line, SolverOptions& options) {
                 "leave a margin for writing",
                 [&](const std::string& text) { options.time_limit = parse_duration("--time-limit", text); })
         ->group(group);
-    line.text("--init", "zero|FILE", "potentials to start from: zero (the default), or those of a result", options.init)
+    line.text(
+            "--init", "NAME|FILE",
+            "potentials to start from: auto (the default: judged by first errors), zero, gaussian (between Gaussians "
+            "fitted to the clouds), bures (the same at epsilon 0), subsample (of a quarter of the points), or those of "
+            "a result",
+            options.init)
         ->group(group);
-    line.option("--acceleration", "NAME", "auto (the default: anderson), anderson or plain",
+    line.option("--acceleration", "NAME",
+                "auto (the default: coarse from a million pairs on, else anderson), coarse (anderson with corrections "
+                "from a sample of the points), anderson, over-relaxation or plain",
                 [&](const std::string& text) {
-                    options.acceleration = choose<std::optional<Acceleration>>(
-                        "--acceleration", text,
-                        {{"auto", std::nullopt}, {"anderson", Acceleration::anderson}, {"plain", Acceleration::plain}});
+                    options.acceleration =
+                        choose<std::optional<Acceleration>>("--acceleration", text,
+                                                            {{"auto", std::nullopt},
+                                                             {"coarse", Acceleration::coarse},
+                                                             {"anderson", Acceleration::anderson},
+                                                             {"over-relaxation", Acceleration::over_relaxation},
+                                                             {"plain", Acceleration::plain}});
                 })
         ->group(group);
-    line.option("--annealing", "on|off", "approach epsilon from above, by halves (default on; off after --init FILE)",
+    line.option("--annealing", "on|off",
+                "approach epsilon from above, by halves, from zero or in the sub-sample (default on)",
                 [&](const std::string& text) { options.annealing = parse_switch("--annealing", text); })
         ->group(group);
     line.option("--seed", "N", "of everything drawn at random, such as the audit's sample (default 0)",
@@ -153,9 +173,12 @@ void declare(CommandLine& line, VolumeOptions& options) {
 }
 
 void check_together(const CommandLine& line, const SolverOptions& solver) {
-    CONVOY_VALIDATE(!(solver.init != "zero" && line.given("--annealing") && solver.annealing),
-                    "--annealing on has no effect together with --init FILE (potentials of a file start at the target "
-                    "epsilon); leave one of them out");
+    const std::optional<StartKind> start = solver.start();
+    const bool at_target = !start || start == StartKind::gaussian || start == StartKind::bures;
+    CONVOY_VALIDATE(!(at_target && line.given("--annealing") && solver.annealing),
+                    fmt::format("--annealing on has no effect together with --init {} (such potentials start at the "
+                                "target epsilon); leave one of them out",
+                                start ? name_of(*start) : "FILE"));
 }
 
 void check_together(const CommandLine& line, const MachineOptions& machine) {

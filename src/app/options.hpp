@@ -10,6 +10,7 @@
 #include "convoy/coupling.hpp"
 #include "convoy/epsilon.hpp"
 #include "convoy/sinkhorn.hpp"
+#include "convoy/start.hpp"
 #include "io/reader.hpp"
 #include "solvers/plan.hpp"
 
@@ -25,7 +26,8 @@ struct ProblemOptions {
 struct SolverOptions {
     double tolerance = 1e-3;
     std::int64_t max_half_passes = 2000;
-    std::string init = "zero";
+    std::string init = "auto";                 // the name of a start, else a result file
+    std::optional<StartKind> start() const;    // nothing: a file
     std::optional<Acceleration> acceleration;  // nothing: auto
     bool annealing = true;
     double time_limit = 0;  // seconds; 0: none

@@ -91,6 +91,8 @@ io::Attributes solution_attributes(const Outcome& o) {
             {"audited_rows", audit.rows},
             {"audited_columns", audit.columns},
             {"half_passes", o.half_passes},
+            {"work", o.work},
+            {"start", o.start},
             {"iterations", o.iterations},
             {"restarts", o.restarts},
             {"safe_sums", o.safe_rows},
@@ -115,9 +117,11 @@ std::string summary_text(const Report& report) {
     const std::string solver_error = measured ? fmt::format("{:.2e}", o.solver_error) : "not measured";
     row("error, the solver's", fmt::format("{}   (goal {:.1e})", solver_error, o.tolerance));
     row("error, audited", fmt::format("{:.2e}   ({})", o.verdict.audit.error(), audit_words(o.verdict.audit)));
+    row("start", o.start);
     row("half-passes",
-        fmt::format("{}   ({}, {}, {})", count_text(o.half_passes), plural(o.iterations, "iteration", "iterations"),
-                    plural(o.restarts, "restart", "restarts"), plural(o.safe_rows, "safe sum", "safe sums")));
+        fmt::format("{}   (all work: {:.1f}; {}, {}, {})", count_text(o.half_passes), o.work,
+                    plural(o.iterations, "iteration", "iterations"), plural(o.restarts, "restart", "restarts"),
+                    plural(o.safe_rows, "safe sum", "safe sums")));
     text += "\n" + timing_table(report) + "\n";
     row("speed", fmt::format("{:.3g} pairs/s", report.pairs_per_second));
     if (report.memory.largest > 0) {

@@ -22,7 +22,9 @@ struct Outcome {
     Verdict verdict;
     double solver_error = 0;
     std::int64_t half_passes = 0, iterations = 0, restarts = 0, safe_rows = 0;
-    double seconds = 0;  // of the solver, this rank's
+    double work = 0;     // all half-passes and what was done beside them, in half-passes' equivalents of pairs
+    std::string start;   // in words
+    double seconds = 0;  // of the start and the solver
 };
 
 io::Attributes solution_attributes(const Outcome& outcome);

@@ -33,8 +33,9 @@ Plan plan_run(const Communicator& world, const ProblemShape& shape, const Proble
     request.memory = machine.memory;
     request.cache = machine.cache;
     request.start = solver.init;
-    request.annealing = solver.annealing && solver.init == "zero";
-    request.acceleration = solver.acceleration.value_or(Acceleration::anderson);
+    const std::optional<StartKind> start = solver.start();
+    request.annealing = solver.annealing && start && start != StartKind::gaussian && start != StartKind::bures;
+    request.acceleration = solver.acceleration;
     const Plan plan = resolve_plan(world, request);
     omp_set_num_threads(plan.threads);
     return plan;

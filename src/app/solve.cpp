@@ -67,16 +67,15 @@ void warn_of_rounding(Console& console, const Coupling& coupling, double epsilon
     }
 }
 
-SinkhornState first_state(const Sinkhorn& sinkhorn, const Coupling& coupling, const Partition& rows,
-                          const Partition& columns, const std::string& init, Console& console) {
-    if (init == "zero") return sinkhorn.start();
+Start stored_start(const Sinkhorn& sinkhorn, const Coupling& coupling, const Partition& rows, const Partition& columns,
+                   const std::string& init, Console& console) {
     io::StoredPotentials stored = io::read_potentials(coupling.grid(), rows, columns, init);
     if (stored.cost != coupling.cost().name()) {
         console.warn(fmt::format("the potentials in '{}' belong to the cost {}, not {}: a poor start", init,
                                  stored.cost, coupling.cost().name()));
     }
-    console.say(fmt::format("starting from the potentials in '{}' (epsilon {:.4g})", init, stored.epsilon));
-    return sinkhorn.start(std::move(stored.f), std::move(stored.g));
+    return {sinkhorn.start(std::move(stored.f), std::move(stored.g)), StartKind::zero,
+            fmt::format("the potentials in '{}' (epsilon {:.4g})", init, stored.epsilon)};
 }
 
 // A run that ended while annealing holds potentials of a larger epsilon. One exact half-step at the target's makes them
@@ -168,8 +167,9 @@ void warn_of_outcome(Console& console, const Outcome& outcome, const SolveOption
     console.warn(fmt::format("not converged ({}); {}", outcome.reason, remedy));
 }
 
-Outcome outcome_of(const SinkhornState& state, const SolveOptions& options, const Coupling& coupling, double epsilon,
+Outcome outcome_of(const Start& start, const SolveOptions& options, const Coupling& coupling, double epsilon,
                    const Verdict& verdict, double seconds) {
+    const SinkhornState& state = start.state;
     Outcome outcome;
     outcome.status = state.status;
     outcome.reason = state.reason;
@@ -181,6 +181,8 @@ Outcome outcome_of(const SinkhornState& state, const SolveOptions& options, cons
     outcome.solver_error = state.marginal_error;
     outcome.half_passes = state.half_passes;
     outcome.iterations = state.iterations;
+    outcome.work = static_cast<double>(state.half_passes) + state.other_work;
+    outcome.start = start.explain;
     outcome.restarts = state.restarts;
     double safe_rows = static_cast<double>(coupling.meters().safe_rows);
     coupling.grid().world().sum(std::span{&safe_rows, 1});
@@ -239,19 +241,27 @@ int solve(const Invocation& invocation) {
                       {.epsilon = epsilon,
                        .tolerance = options.solver.tolerance,
                        .max_half_passes = options.solver.max_half_passes,
-                       .acceleration = options.solver.acceleration.value_or(Acceleration::anderson),
-                       .annealing = options.solver.annealing}};
+                       .acceleration = plan.acceleration,
+                       .annealing = options.solver.annealing,
+                       .seed = options.solver.seed}};
     sinkhorn.observer = [&](const SinkhornState& state) {
         progress.show(state, sinkhorn.options);
         return stop.seen() != StopReason::none;
     };
-    SinkhornState state = first_state(sinkhorn, coupling, rows, columns, options.solver.init, console);
+    const std::optional<StartKind> kind = options.solver.start();
+    Start start = kind ? make_start(coupling, sinkhorn, *kind)
+                       : stored_start(sinkhorn, coupling, rows, columns, options.solver.init, console);
+    heed_signals("looking for a start");
+    phases.end("start");
+    console.say("start: " + start.explain);
+    SinkhornState& state = start.state;
     const Verdict verdict = solve_and_audit(coupling, sinkhorn, state, options.solver, stop, console, phases);
     progress.finish();
     fix_gauge(coupling, state.f, state.g);
 
     // The result, and what it says.
-    const Outcome outcome = outcome_of(state, options, coupling, epsilon, verdict, phases.seconds("solve"));
+    const Outcome outcome =
+        outcome_of(start, options, coupling, epsilon, verdict, phases.seconds("start") + phases.seconds("solve"));
     warn_of_outcome(console, outcome, options);
     result.root = {{"program", "convoy"},
                    {"version", version()},

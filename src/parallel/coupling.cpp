@@ -107,6 +107,7 @@ Coupling::Coupling(const Coupling& like, std::shared_ptr<const DistributedCloud>
       cost_{like.cost_},
       precision_{like.precision_},
       backend_{like.backend_},
+      keep_products_{false},
       centre_{like.centre_} {
     rebuild();
 }

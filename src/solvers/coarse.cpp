@@ -11,7 +11,7 @@ namespace convoy {
 
 namespace {
 
-constexpr double wanted_perplexity = 40;
+constexpr double wanted_perplexity = 50;
 constexpr double widening_step = 1.25, largest_widening = 100;
 // Keeps the coarse problem regular: no error is amplified more than 1 / (1 - rho) times.
 constexpr double rho = 0.99;
@@ -42,7 +42,7 @@ std::vector<double> squared_norms(const std::vector<double>& points, std::int64_
     return norms;
 }
 
-// C_ij, k_x x k_y, in fp64.
+// C_ij of all pairs, a row for each target y_j, in fp64.
 std::vector<double> costs(const Coupling& fine, const Cloud& x, const Cloud& y) {
     const Cost& cost = fine.cost();
     const std::int64_t d = x.dimension;
@@ -52,13 +52,13 @@ std::vector<double> costs(const Coupling& fine, const Cloud& x, const Cloud& y) 
     const auto ys = products ? points_for_products(fine, y) : y.points;
     const auto x_norms = squared_norms(xs, d), y_norms = squared_norms(ys, d);
     if (products) {
-        dense::multiply(-cost.product_factor(), {xs.data(), x.rows, d, d}, dense::Form::plain,
-                        {ys.data(), y.rows, d, d}, dense::Form::transposed, 0, {c.data(), x.rows, y.rows, y.rows});
+        dense::multiply(-cost.product_factor(), {ys.data(), y.rows, d, d}, dense::Form::plain,
+                        {xs.data(), x.rows, d, d}, dense::Form::transposed, 0, {c.data(), y.rows, x.rows, x.rows});
     }
 #pragma omp parallel for schedule(static)
-    for (std::int64_t i = 0; i < x.rows; ++i) {
-        for (std::int64_t j = 0; j < y.rows; ++j) {
-            double& c_ij = c[static_cast<std::size_t>(i * y.rows + j)];
+    for (std::int64_t j = 0; j < y.rows; ++j) {
+        for (std::int64_t i = 0; i < x.rows; ++i) {
+            double& c_ij = c[static_cast<std::size_t>(j * x.rows + i)];
             if (products) {
                 c_ij += cost.row_term(x_norms[static_cast<std::size_t>(i)]) +
                         cost.row_term(y_norms[static_cast<std::size_t>(j)]);
@@ -74,10 +74,10 @@ std::vector<double> costs(const Coupling& fine, const Cloud& x, const Cloud& y) 
 std::vector<double> slacks(const Coupling& fine, const Cloud& x, const Cloud& y,
                            const CoarseCorrection::Potentials& at) {
     std::vector<double> slack = costs(fine, x, y);
-    for (std::int64_t i = 0; i < x.rows; ++i) {
-        for (std::int64_t j = 0; j < y.rows; ++j) {
-            double& s = slack[static_cast<std::size_t>(i * y.rows + j)];
-            s = at.f[static_cast<std::size_t>(i)] + at.g[static_cast<std::size_t>(j)] - s;
+    for (std::size_t j = 0; j < at.g.size(); ++j) {
+        for (std::size_t i = 0; i < at.f.size(); ++i) {
+            double& s = slack[j * at.f.size() + i];
+            s = at.f[i] + at.g[j] - s;
         }
     }
     return slack;
@@ -118,11 +118,10 @@ bool weigh(std::vector<double>& k, const std::vector<double>& a, const std::vect
     return true;
 }
 
-// K to S = D_1^(-1/2) K D_2^(-1/2), and the square roots of its row and column sums.
-void normalise(std::vector<double>& k, std::vector<double>& row_root, std::vector<double>& column_root,
-               std::int64_t rows, std::int64_t columns) {
-    row_root.assign(static_cast<std::size_t>(rows), 0.0);
-    column_root.assign(static_cast<std::size_t>(columns), 0.0);
+// K to S = D^(-1/2) K D'^(-1/2), D and D' its row and column sums; D^(1/2) is returned.
+std::vector<double> normalise(std::vector<double>& k, std::int64_t rows, std::int64_t columns) {
+    std::vector<double> row_root(static_cast<std::size_t>(rows), 0.0);
+    std::vector<double> column_root(static_cast<std::size_t>(columns), 0.0);
     for (std::size_t i = 0; i < row_root.size(); ++i) {
         for (std::size_t j = 0; j < column_root.size(); ++j) {
             row_root[i] += k[i * column_root.size() + j];
@@ -136,22 +135,23 @@ void normalise(std::vector<double>& k, std::vector<double>& row_root, std::vecto
         for (std::size_t j = 0; j < column_root.size(); ++j)
             k[i * column_root.size() + j] /= row_root[i] * column_root[j];
     }
+    return row_root;
 }
 
 // S to q S, q_i = (rho (1 - (S S^T)_ii^2))^(1/2); returned is the lower triangle of I + v v^T.
-std::vector<double> damp(std::vector<double>& s, const std::vector<double>& row_root, std::int64_t rows,
+std::vector<double> damp(std::vector<double>& s, const std::vector<double>& root, std::int64_t rows,
                          std::int64_t columns) {
     std::vector<double> system(static_cast<std::size_t>(rows * rows), 0.0);
-    const double total = std::inner_product(row_root.begin(), row_root.end(), row_root.begin(), 0.0);
+    const double total = std::inner_product(root.begin(), root.end(), root.begin(), 0.0);
 #pragma omp parallel for schedule(static)
     for (std::int64_t i = 0; i < rows; ++i) {
         const std::span row{s.data() + i * columns, static_cast<std::size_t>(columns)};
         const double returns = std::inner_product(row.begin(), row.end(), row.begin(), 0.0);
         const double q = std::sqrt(rho * std::max(1 - returns * returns, 0.0));
         for (double& s_ij : row) s_ij *= q;
-        const double v_i = row_root[static_cast<std::size_t>(i)] / total;
+        const double v_i = root[static_cast<std::size_t>(i)] / total;
         for (std::int64_t l = 0; l <= i; ++l)
-            system[static_cast<std::size_t>(i * rows + l)] = v_i * row_root[static_cast<std::size_t>(l)];
+            system[static_cast<std::size_t>(i * rows + l)] = v_i * root[static_cast<std::size_t>(l)];
         system[static_cast<std::size_t>(i * rows + i)] += 1;
     }
     return system;
@@ -159,12 +159,11 @@ std::vector<double> damp(std::vector<double>& s, const std::vector<double>& row_
 
 }  // namespace
 
-// The symmetric form of the coarse problem. With K the weighted kernel, D_1 and D_2 its row and column sums,
-// S = D_1^(-1/2) K D_2^(-1/2) and q the damping, R_c Q_c is similar to S S^T, and the matrix that is factored is
-// I - q S S^T q + v v^T, v = D_1^(1/2) 1 of length 1: the constants, which S S^T keeps, are taken care of by v.
+// The symmetric form of the coarse problem. With K the weighted kernel, D and D' its row and column sums,
+// S = D^(-1/2) K D'^(-1/2) and q the damping, Q_c R_c is similar to S S^T, and the matrix that is factored is
+// I - q S S^T q + v v^T, v = D^(1/2) 1 of length 1: the constants, which S S^T keeps, are taken care of by v.
 struct CoarseCorrection::Dense {
-    std::vector<double> s;                      // q S, k_x x k_y
-    std::vector<double> row_root, column_root;  // D_1^(1/2), D_2^(1/2)
+    std::vector<double> root;  // D^(1/2)
     std::optional<dense::Cholesky> factor;
 };
 
@@ -181,7 +180,7 @@ CoarseCorrection::CoarseCorrection(const Coupling& fine, double epsilon, std::in
       extension_{fine.with(Side::column, distributed(fine.grid(), Side::column, target_))} {}
 
 double CoarseCorrection::pairs() const {
-    return static_cast<double>(fine_->points(Side::row)) * static_cast<double>(target_.cloud.rows);
+    return 2 * static_cast<double>(fine_->points(Side::row)) * static_cast<double>(target_.cloud.rows);
 }
 
 CoarseCorrection::Potentials CoarseCorrection::at_samples(std::span<const double> f, std::span<const double> g) const {
@@ -203,56 +202,53 @@ bool CoarseCorrection::build(const Potentials& potentials) {
 bool CoarseCorrection::build_on_root() {
     dense_.reset();
     const Cloud &x = source_.cloud, &y = target_.cloud;
-    const std::int64_t rows = x.rows, columns = y.rows;
-    auto dense = std::make_shared<Dense>();
-    dense->s = slacks(*fine_, x, y, built_at_);
-    const double wanted = std::min(wanted_perplexity, static_cast<double>(columns) / 4);
-    for (widening_ = 1; perplexity(dense->s, rows, columns, widening_ * epsilon_) < wanted;) {
+    std::vector<double> s = slacks(*fine_, x, y, built_at_);
+    const double wanted = std::min(wanted_perplexity, static_cast<double>(x.rows) / 4);
+    for (widening_ = 1; perplexity(s, y.rows, x.rows, widening_ * epsilon_) < wanted;) {
         widening_ *= widening_step;
         if (widening_ > largest_widening) return false;
     }
-
-    if (!weigh(dense->s, x.weights, y.weights, widening_ * epsilon_)) return false;
-    normalise(dense->s, dense->row_root, dense->column_root, rows, columns);
-    std::vector<double> system = damp(dense->s, dense->row_root, rows, columns);
-    dense::multiply_by_own_transpose(-1, {dense->s.data(), rows, columns, columns}, dense::Form::plain, 1,
-                                     {system.data(), rows, rows, rows});
-    dense->factor = dense::Cholesky::of(std::move(system), rows);
+    if (!weigh(s, y.weights, x.weights, widening_ * epsilon_)) return false;
+    auto dense = std::make_shared<Dense>();
+    dense->root = normalise(s, y.rows, x.rows);
+    std::vector<double> system = damp(s, dense->root, y.rows, x.rows);
+    dense::multiply_by_own_transpose(-1, {s.data(), y.rows, x.rows, x.rows}, dense::Form::plain, 1,
+                                     {system.data(), y.rows, y.rows, y.rows});
+    dense->factor = dense::Cholesky::of(std::move(system), y.rows);
     if (!dense->factor) return false;
     dense_ = std::move(dense);
     return true;
 }
 
-// Q_c d of the coarse problem, on the sampled targets.
-std::vector<double> CoarseCorrection::solve(const std::vector<double>& residual) const {
-    const std::int64_t rows = source_.cloud.rows, columns = target_.cloud.rows;
-    std::vector<double> averages(static_cast<std::size_t>(columns), 0.0);
+// (I - Q_c R_c)^-1, regular as the head of this file says, of averages at the sampled targets.
+void CoarseCorrection::solve(std::vector<double>& averages) const {
     const Communicator& world = fine_->grid().world();
     if (world.is_root()) {
-        std::vector<double> d = residual;
-        for (std::size_t i = 0; i < d.size(); ++i) d[i] *= dense_->row_root[i];
-        dense_->factor->solve({d.data(), 1, rows, rows});
-        dense::multiply(widening_ * std::sqrt(rho), {d.data(), 1, rows, rows}, dense::Form::plain,
-                        {dense_->s.data(), rows, columns, columns}, dense::Form::plain, 0,
-                        {averages.data(), 1, columns, columns});
-        for (std::size_t j = 0; j < averages.size(); ++j) averages[j] /= dense_->column_root[j];
+        const std::int64_t rows = std::ssize(averages);
+        for (std::size_t j = 0; j < averages.size(); ++j) averages[j] *= dense_->root[j];
+        dense_->factor->solve({averages.data(), 1, rows, rows});
+        for (std::size_t j = 0; j < averages.size(); ++j) averages[j] *= widening_ / dense_->root[j];
     }
     world.broadcast(std::span{averages});
-    return averages;
 }
 
-std::vector<double> CoarseCorrection::operator()(std::span<const double> g, std::span<const double> residual) {
+std::vector<double> CoarseCorrection::operator()(std::span<const double> f, std::span<const double> g,
+                                                 std::span<const double> residual) {
     const double mean = fine_->mean(Side::row, residual);
-    std::vector<double> centred = at_sample(*fine_, source_, residual);
+    std::vector<double> centred(residual.begin(), residual.end());
     for (double& r : centred) r -= mean;
-    const std::vector<double> averages = solve(centred);
 
     const Grid& grid = fine_->grid();
-    const std::vector<double> own_g = own_part(grid, Side::column, at_sample(*fine_, target_, g));
+    const double epsilon = widening_ * epsilon_;
+    std::vector<double> own_g = own_part(grid, Side::column, at_sample(*fine_, target_, g));
+    const std::vector<double> unknown_g(own_g.size(), 0.0), unknown_f(residual.size(), 0.0);
+    std::vector<double> averages = whole_of_parts(
+        grid, Side::column,
+        extension_.apply(Side::column, {f, unknown_g}, epsilon, Safety::safe, Weighting::of_columns(centred, 1)).value);
+    solve(averages);
     const std::vector<double> own_averages = own_part(grid, Side::column, averages);
-    const std::vector<double> unknown(residual.size(), 0.0);
     return extension_
-        .apply(Side::row, {unknown, own_g}, widening_ * epsilon_, Safety::safe, Weighting::of_columns(own_averages, 1))
+        .apply(Side::row, {unknown_f, own_g}, epsilon, Safety::safe, Weighting::of_columns(own_averages, 1))
         .value;
 }
 

@@ -3,18 +3,22 @@
 // clouds and extended to all points by one average under the kernel (a Nystrom extension).
 //
 // One alternating iteration is f <- T(f), with residual r = T(f) - f and derivative J = R Q, where R is the plan with
-// its rows normalised and Q its transpose likewise. Newton's step s solves (I - J) s = r, so s = r + R Q s. On k
-// sampled points of either side, with K_c = exp((f + g - C)/eps') and R_c, Q_c made of it,
+// its rows normalised and Q its transpose likewise. Newton's step solves (I - J) s = r, so s = r + R (I - Q R)^-1 Q r.
+// Q r is averaged over all x_i, the system is that of k sampled points of either side, with R_c and Q_c made of
+// K_c = exp((f + g - C)/eps'), and R extends its solution to all x_i:
 //
-//     (I - R_c Q_c + 1 1^T/k) d = r_c
-//     s(x_i) = r_i + (eps'/eps) sum_j w_j(x_i) (Q_c d)_j       w_j(x_i) = softmax over the sampled y_j: n k pairs
+//     u_j = sum_i w_i(y_j) r_i                                w_i(y_j) = softmax over all x_i at a sampled y_j
+//     (I - Q_c R_c + 1 1^T/k) v = u                           dense, symmetric after scaling: Cholesky
+//     s_i = r_i + (eps'/eps) sum_j w_j(x_i) v_j               w_j(x_i) = softmax over the sampled y_j at x_i
+//
+// Both averages are k n pairs, the n m of a half-pass times a small k/m.
 //
 // Two things keep a coarse problem honest that sees fewer points than the plan does:
 //
 //   - It is formed at eps' >= eps, wide enough for its rows to spread over `wanted_perplexity` points. Plans forget
 //     smooth errors at a rate of 1 - lambda ~ eps (they diffuse), so what eps' underestimates is a factor eps'/eps.
-//   - A sampled point returns to itself with probability (R_c Q_c)_ii, which in the whole problem is nearly 0. Isolated
-//     points would look like errors that never decay: they are damped by 1 - (R_c Q_c)_ii^2.
+//   - A sampled point returns to itself with probability (Q_c R_c)_jj, which in the whole problem is nearly 0. Isolated
+//     points would look like errors that never decay: they are damped by 1 - (Q_c R_c)_jj^2.
 
 #include <cstdint>
 #include <memory>
@@ -45,14 +49,15 @@ class CoarseCorrection {
     bool build(const Potentials& potentials);
     const Potentials& built_at() const { return built_at_; }
 
-    // s - r for the residual r of the source side, at the target's potentials g. Collective.
-    std::vector<double> operator()(std::span<const double> g, std::span<const double> residual);
+    // s - r for the residual r of the source side, at these potentials. Collective.
+    std::vector<double> operator()(std::span<const double> f, std::span<const double> g,
+                                   std::span<const double> residual);
     // Pairs that one correction reduces, of all ranks.
     double pairs() const;
 
  private:
     bool build_on_root();
-    std::vector<double> solve(const std::vector<double>& residual) const;
+    void solve(std::vector<double>& averages) const;
 
     const Coupling* fine_;
     double epsilon_;

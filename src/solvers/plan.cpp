@@ -21,8 +21,9 @@ constexpr double seconds_per_byte = 1.0 / 5e9;
 // Share of a node's memory that is ours by default: the rest is the file cache's, MPI's and the system's.
 constexpr double default_share = 0.85;
 
+constexpr double enough_for_coarse = 1e6;  // pairs; below, passes are quicker than a factorisation
 constexpr double vectors_of_a_side = 8;      // f, log sums, sums, weights, log weights, own terms, g and w rounded
-constexpr double anderson_vectors = 2 * 11;  // residuals and images of the source side
+constexpr double anderson_vectors = 2 * 11 + 3;  // residuals and images of the source side
 
 double largest_part(std::int64_t items, int parts) {
     return static_cast<double>(Partition::even(items, parts).largest());
@@ -182,6 +183,9 @@ Plan resolve_plan(const Communicator& world, const PlanRequest& request) {
             request.backend == Backend::reference ? Precision::fp64 : request.precision.value_or(Precision::single);
         plan.backend = request.backend;
         plan.instruction_set = instruction_set_of(request);
+        const double pairs = static_cast<double>(request.rows) * static_cast<double>(request.columns);
+        plan.acceleration = request.acceleration.value_or(pairs >= enough_for_coarse ? Acceleration::coarse
+                                                                                     : Acceleration::anderson);
         const int given = request.threads.value_or(threads_from_environment());
         plan.threads = request.backend == Backend::reference ? 1 : given > 0 ? given : node.cores;
         plan.memory_limit = request.memory.value_or(default_share * node.memory);
@@ -228,7 +232,7 @@ Plan resolve_plan(const Communicator& world, const PlanRequest& request) {
         plan.precision == Precision::single ? "single" : "double",
         plan.backend == Backend::reference ? "reference backend" : "cpu backend with " + plan.instruction_set,
         products_in_words(plan, request), request.start, request.annealing ? " with annealing" : "",
-        name_of(request.acceleration), in_bytes(plan.memory), in_bytes(plan.memory_limit));
+        name_of(plan.acceleration), in_bytes(plan.memory), in_bytes(plan.memory_limit));
     plan.attributes = {{"grid", plan.grid.name()},
                        {"ranks", std::int64_t{world.size()}},
                        {"threads_per_rank", std::int64_t{plan.threads}},
@@ -240,7 +244,7 @@ Plan resolve_plan(const Communicator& world, const PlanRequest& request) {
                        {"tiles", cpu_tiling()},
                        {"start", request.start},
                        {"annealing", std::string{request.annealing ? "on" : "off"}},
-                       {"acceleration", name_of(request.acceleration)},
+                       {"acceleration", name_of(plan.acceleration)},
                        {"memory_per_rank_estimate", plan.memory},
                        {"memory_per_rank_limit", plan.memory_limit}};
     return plan;

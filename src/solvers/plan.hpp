@@ -30,9 +30,9 @@ struct PlanRequest {
     std::optional<double> memory;  // bytes a rank may use; nothing: its share of what this node has
     std::optional<int> threads;    // of a rank; nothing: OMP_NUM_THREADS, else the node's cores shared by its ranks
     Cache cache = Cache::automatic;
-    std::string start = "zero";  // "zero", or the file whose potentials are taken
+    std::string start = "auto";  // its name, or the file whose potentials are taken
     bool annealing = true;
-    Acceleration acceleration = Acceleration::anderson;
+    std::optional<Acceleration> acceleration;  // nothing: coarse where there are pairs enough, else anderson
 };
 
 // What one grid shape would cost: the largest rank's memory, and a model of the communication of one iteration (two
@@ -50,6 +50,7 @@ struct Plan {
     Precision precision = Precision::single;
     Backend backend = Backend::cpu;
     int threads = 1;
+    Acceleration acceleration = Acceleration::anderson;
     std::string instruction_set;
     double memory = 0, memory_limit = 0;  // bytes a rank: needed (estimate), allowed
     bool keep_products = false;

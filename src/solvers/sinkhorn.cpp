@@ -30,8 +30,12 @@ constexpr double largest_step = 10;
 constexpr double floor_factor = 4;
 constexpr double floor_of_sums_single = 2e-6, floor_of_sums_double = 1e-14;
 
-void take_off(std::vector<double>& potential, double epsilon, const std::vector<double>& log_sum) {
-    for (std::size_t i = 0; i < potential.size(); ++i) potential[i] -= epsilon * log_sum[i];
+// An accelerated run that has not got better in so many iterations falls back to over-relaxation.
+constexpr std::int64_t hopeless = 3 * patience;
+
+// A half-step: exact for factor 1.
+void take_off(std::vector<double>& potential, double epsilon, const std::vector<double>& log_sum, double factor = 1) {
+    for (std::size_t i = 0; i < potential.size(); ++i) potential[i] -= factor * epsilon * log_sum[i];
 }
 
 }  // namespace
@@ -68,7 +72,8 @@ std::string name_of(Acceleration acceleration) {
 
 struct Sinkhorn::Found {
     std::vector<double> log_sum;
-    double error = nan;  // of the potentials before the half-pass
+    double measured = 0;  // L1 error of the staying side before the half-pass
+    double error = nan;   // that, where the other side was exact
 };
 
 Sinkhorn::Sinkhorn(Coupling& coupling, SinkhornOptions opts)
@@ -108,11 +113,11 @@ void Sinkhorn::step(SinkhornState& state) const {
     CONVOY_EXPECT(state.status == Status::running);
     ++state.iterations;
 
-    if (!state.target_exact) fit_target(state);
+    if (!state.target_fitted) fit_target(state);
     if (state.status != Status::running) return;  // (f, g) is what was measured, or all that there is
-    state.target_exact = false;
+    state.target_fitted = false;
 
-    const Found rows = half_pass(Side::row, state, true);
+    const Found rows = half_pass(Side::row, state, state.target_exact);
     if (state.status == Status::converged) {
         // Points without mass have no say in the error, but a potential of their own: its exact value.
         const std::vector<double>& weights = coupling_->local(Side::row).weights;
@@ -121,16 +126,17 @@ void Sinkhorn::step(SinkhornState& state) const {
         }
     }
     if (state.status != Status::running) return;
-    update_source(state, rows.log_sum, rows.error);
+    update_source(state, rows.log_sum, rows.measured);
     if (state.annealing) next_level(state);
 }
 
 void Sinkhorn::fit_target(SinkhornState& state) const {
     const Found columns = half_pass(Side::column, state, state.source_exact);
     if (state.status != Status::running) return;
-    take_off(state.g, state.epsilon, columns.log_sum);
+    take_off(state.g, state.epsilon, columns.log_sum, state.relaxation.factor);
     state.source_exact = false;
-    state.target_exact = true;
+    state.target_exact = state.relaxation.factor == 1;
+    state.target_fitted = true;
 }
 
 // One reduction: records it, and ends the run where there is a reason to.
@@ -142,6 +148,7 @@ Sinkhorn::Found Sinkhorn::half_pass(Side stays, SinkhornState& state, bool error
     state.safe_next = false;
     ++state.half_passes;
     const double measured = coupling_->marginal_error(stays, found.log_sum);
+    found.measured = measured;
     if (error_means_something) found.error = measured;
     state.seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     state.history.push_back({state.half_passes, state.epsilon, found.error, state.seconds});
@@ -196,9 +203,13 @@ void Sinkhorn::judge(SinkhornState& state, double error) const {
 
 // f from the row sums: exact, or accelerated at the target epsilon.
 void Sinkhorn::update_source(SinkhornState& state, const std::vector<double>& log_sum, double error) const {
-    if (state.annealing || options.acceleration == Acceleration::plain) {
-        take_off(state.f, state.epsilon, log_sum);
-        state.source_exact = true;
+    RelaxationState& relaxation = state.relaxation;
+    relaxation.active = !state.annealing && (relaxation.active || state.since_best >= hopeless ||
+                                             options.acceleration == Acceleration::over_relaxation);
+    if (state.annealing || options.acceleration == Acceleration::plain || relaxation.active) {
+        take_off(state.f, state.epsilon, log_sum, relaxation.factor);
+        state.source_exact = relaxation.factor == 1;
+        if (relaxation.active) relax(state, error);
         return;
     }
     if (go_back(state, error)) return;
@@ -227,6 +238,27 @@ void Sinkhorn::update_source(SinkhornState& state, const std::vector<double>& lo
     const bool whole_step = limit_step(state.f, step.next, largest_step * state.epsilon);
     state.f = std::move(step.next);
     state.source_exact = plain && whole_step;
+}
+
+// The factor of the next step. Plain steps whose error falls by theta each have theta for their largest eigenvalue, for
+// which 2 / (1 + (1 - theta)^(1/2)) is best.
+void Sinkhorn::relax(SinkhornState& state, double measured) const {
+    constexpr std::int64_t plain_steps = 4, relaxed_steps = 10;
+    constexpr double largest_factor = 1.95;
+    RelaxationState& relaxation = state.relaxation;
+    const auto go_on_with = [&](double factor) { relaxation = {true, factor, 0, measured}; };
+    ++relaxation.steps;
+    const double fall = relaxation.first_error > 0 ? measured / relaxation.first_error : 1;
+    if (relaxation.factor > 1) {
+        const bool there = measured <= options.tolerance / 2;
+        if (there || (relaxation.steps >= relaxed_steps && fall >= 1)) return go_on_with(1);
+        if (relaxation.steps >= relaxed_steps) go_on_with(relaxation.factor);
+        return;
+    }
+    if (relaxation.first_error == 0) return go_on_with(1);
+    if (relaxation.steps < plain_steps) return;
+    const double theta = std::min(std::pow(fall, 1.0 / static_cast<double>(relaxation.steps)), 1.0);
+    go_on_with(std::min(2 / (1 + std::sqrt(1 - theta)), largest_factor));
 }
 
 // Whether the next step is a corrected one. Stretches of corrected steps whose error falls slowly are followed by a
@@ -298,7 +330,7 @@ std::vector<double> Sinkhorn::correction(SinkhornState& state, const std::vector
         return std::vector<double>(residual.size(), 0.0);
     }
     state.other_work += coarse_->pairs() / pairs;
-    return (*coarse_)(state.g, residual);
+    return (*coarse_)(state.f, state.g, residual);
 }
 
 // Takes `to` back towards `from` until no move exceeds `limit`: an extrapolation from noise must not run away. True if

@@ -18,9 +18,9 @@ constexpr double small_problem = 1e6;        // pairs below which nothing is wor
 constexpr std::int64_t share_of_points = 4;  // a sub-sample is one of so many
 constexpr std::int64_t largest_subsample = 65536;  // every rank holds it in full
 constexpr std::int64_t smallest_subsample = 256;
-constexpr std::int64_t looked_at = 1024;     // rows whose marginals judge a candidate
-constexpr double good = 0.1;                 // an error that no other candidate will beat by much
-constexpr std::int64_t few_dimensions = 16;  // up to here a sub-sample resolves what lies between its points
+constexpr std::int64_t looked_at = 1024;  // rows whose marginals judge a candidate
+constexpr double good = 0.1;              // an error that no other candidate will beat by much
+constexpr double bad = 0.5;               // an error that a sub-sample may well beat, though it is dear
 
 double pairs_of(const Coupling& coupling) {
     return static_cast<double>(coupling.points(Side::row)) * static_cast<double>(coupling.points(Side::column));
@@ -67,30 +67,30 @@ bool gaussian_is_cheap(const Coupling& coupling) {
     return n * d * d + 30 * d * d * d < 4 * pairs_of(coupling) * d;
 }
 
-std::vector<Candidate> gaussian_candidates(Coupling& coupling, const Sinkhorn& sinkhorn, Judge& judge) {
-    const GaussianStart fitted{coupling};
-    auto potentials = fitted.potentials(sinkhorn.options.epsilon, {GaussianKind::entropic, GaussianKind::bures});
-    std::vector<Candidate> found;
-    found.push_back(judge(StartKind::gaussian, std::move(potentials[0])));
-    // A near-solution: nothing is gained by looking further.
-    if (found.back().error < good / 4) return found;
-    found.push_back(judge(StartKind::bures, std::move(potentials[1])));
-    return found;
-}
-
 struct Extended {
     std::vector<double> f;
     double work = 0;  // half-passes' equivalents of the whole problem's pairs
     std::int64_t rows = 0, columns = 0;
 };
 
+// How far the fitted Gaussians' potential is from this one, up to a constant: root mean square, in units of epsilon.
+double distance(const Coupling& coupling, std::span<const double> f, std::span<const double> gaussian, double epsilon) {
+    std::vector<double> apart(f.size()), square(f.size());
+    for (std::size_t i = 0; i < apart.size(); ++i) apart[i] = (f[i] - gaussian[i]) / epsilon;
+    const double mean = coupling.mean(Side::row, apart);
+    for (std::size_t i = 0; i < apart.size(); ++i) square[i] = (apart[i] - mean) * (apart[i] - mean);
+    return std::sqrt(coupling.mean(Side::row, square));
+}
+
 // Solves on a sub-sample, started from a sub-sample of that while it is large, and extends g to all rows.
 Extended solve_subsample(Coupling& coupling, const Sinkhorn& sinkhorn) {
-    constexpr double loosest = 3e-3;  // the sub-sample's own noise is larger
+    // A sub-sample's potentials follow its own points; at a larger epsilon less so, and sooner.
+    constexpr double loosest = 1e-2, widening = 2;
     const Grid& grid = coupling.grid();
     const auto size = [&](Side side) {
         return std::clamp(coupling.points(side) / share_of_points, smallest_subsample, largest_subsample);
     };
+    const double epsilon = sinkhorn.options.epsilon;
     const std::uint64_t seed = sinkhorn.options.seed;
     const Sample x = draw_sample(coupling, Side::row, size(Side::row), seed);
     const Sample y = draw_sample(coupling, Side::column, size(Side::column), seed);
@@ -98,6 +98,7 @@ Extended solve_subsample(Coupling& coupling, const Sinkhorn& sinkhorn) {
                          .with(Side::column, distributed(grid, Side::column, y));
     SinkhornOptions options = sinkhorn.options;
     options.tolerance = std::max(options.tolerance, loosest);
+    options.epsilon *= widening;
     const Sinkhorn inner{small, options};
     const bool again = pairs_of(small) >= small_problem;
     SinkhornState state = make_start(small, inner, again ? StartKind::subsample : StartKind::zero).state;
@@ -106,15 +107,11 @@ Extended solve_subsample(Coupling& coupling, const Sinkhorn& sinkhorn) {
     Coupling extension = coupling.with(Side::column, distributed(grid, Side::column, y));
     Extended extended{std::vector<double>(static_cast<std::size_t>(coupling.local(Side::row).rows), 0.0), 0,
                       x.cloud.rows, y.cloud.rows};
-    const auto log_sum = extension.reduce(Side::row, {extended.f, state.g}, options.epsilon, Safety::safe);
-    for (std::size_t i = 0; i < extended.f.size(); ++i) extended.f[i] = -options.epsilon * log_sum[i];
+    const auto log_sum = extension.reduce(Side::row, {extended.f, state.g}, epsilon, Safety::safe);
+    for (std::size_t i = 0; i < extended.f.size(); ++i) extended.f[i] = -epsilon * log_sum[i];
     const double inner_work = (static_cast<double>(state.half_passes) + state.other_work) * pairs_of(small);
     extended.work = (inner_work + pairs_of(extension)) / pairs_of(coupling);
     return extended;
-}
-
-std::string sample_in_words(const Extended& sample) {
-    return fmt::format("a sub-sample of {} x {} points", sample.rows, sample.columns);
 }
 
 Start zero_start(const Sinkhorn& sinkhorn) {
@@ -123,35 +120,67 @@ Start zero_start(const Sinkhorn& sinkhorn) {
     return {std::move(state), StartKind::zero, annealing ? "zero, with annealing" : "zero"};
 }
 
-Start automatic_start(Coupling& coupling, const Sinkhorn& sinkhorn) {
-    if (pairs_of(coupling) < small_problem) return zero_start(sinkhorn);
-    Judge judge{coupling, sinkhorn};
-    std::vector<Candidate> candidates;
-    const bool gaussian = gaussian_start_applies(coupling.cost()) && gaussian_is_cheap(coupling);
-    if (gaussian && coupling.dimension() > few_dimensions) candidates = gaussian_candidates(coupling, sinkhorn, judge);
-    const auto best = [&] {
-        return std::ranges::min_element(candidates, {}, [](const Candidate& c) { return c.error; });
-    };
-    std::string sampled;
-    if (candidates.empty() || best()->error > good) {
-        Extended sample = solve_subsample(coupling, sinkhorn);
-        candidates.push_back(judge(StartKind::subsample, std::move(sample.f)));
-        candidates.back().state.other_work += sample.work;
-        sampled = sample_in_words(sample);
+// Judges candidates. Each costs a half-pass, so only those that promise something are tried:
+//   - where products are dear (many dimensions), a sub-sample costs more than it brings: Gaussians first;
+//   - elsewhere the sub-sample, and the Gaussians if their potential is close to what it found.
+class Choice {
+ public:
+    Choice(Coupling& coupling, const Sinkhorn& sinkhorn)
+        : coupling_{coupling}, sinkhorn_{sinkhorn}, judge_{coupling, sinkhorn} {}
+
+    Start made() {
+        constexpr std::int64_t many_dimensions = 128;
+        constexpr double close = 1;  // in units of epsilon: within a plan's own spread
+        const double epsilon = sinkhorn_.options.epsilon;
+        std::vector<std::vector<double>> gaussian;  // entropic, Bures
+        if (gaussian_start_applies(coupling_.cost()) && gaussian_is_cheap(coupling_))
+            gaussian = GaussianStart{coupling_}.potentials(epsilon, {GaussianKind::entropic, GaussianKind::bures});
+        const bool first = !gaussian.empty() && coupling_.dimension() > many_dimensions;
+        if (first) try_gaussians(gaussian);
+        if (candidates_.empty() || best()->error > (first ? bad : good)) {
+            Extended sample = solve_subsample(coupling_, sinkhorn_);
+            const bool likely =
+                !first && !gaussian.empty() && distance(coupling_, sample.f, gaussian.front(), epsilon) < close;
+            try_candidate(StartKind::subsample, std::move(sample.f),
+                          fmt::format("a sub-sample of {} x {} points", sample.rows, sample.columns));
+            candidates_.back().state.other_work += sample.work;
+            if (likely) try_gaussians(gaussian);
+        }
+        return best_start();
     }
+
+ private:
+    void try_candidate(StartKind kind, std::vector<double> f, const std::string& words) {
+        candidates_.push_back(judge_(kind, std::move(f)));
+        explain_ += fmt::format("{}{} {:.1e}", explain_.empty() ? "" : ", ", words, candidates_.back().error);
+    }
+
+    void try_gaussians(std::vector<std::vector<double>>& potentials) {
+        try_candidate(StartKind::gaussian, std::move(potentials[0]), "gaussian");
+        // A near-solution: nothing is gained by looking further.
+        if (candidates_.back().error > good / 4) try_candidate(StartKind::bures, std::move(potentials[1]), "bures");
+    }
+
+    std::vector<Candidate>::iterator best() {
+        return std::ranges::min_element(candidates_, {}, [](const Candidate& c) { return c.error; });
+    }
+
     // What was tried beside the best is work too.
-    const auto chosen = best();
-    std::string explain;
-    double wasted = 0;
-    for (const Candidate& c : candidates) {
-        if (&c != &*chosen) wasted += static_cast<double>(c.state.half_passes) + c.state.other_work;
-        explain += fmt::format("{}{} {:.1e}", explain.empty() ? "" : ", ",
-                               c.kind == StartKind::subsample ? sampled : name_of(c.kind), c.error);
+    Start best_start() {
+        Candidate& chosen = *best();
+        for (const Candidate& c : candidates_) {
+            if (&c != &chosen) chosen.state.other_work += static_cast<double>(c.state.half_passes) + c.state.other_work;
+        }
+        return {std::move(chosen.state), chosen.kind,
+                fmt::format("{} (first errors: {})", name_of(chosen.kind), explain_)};
     }
-    chosen->state.other_work += wasted;
-    return {std::move(chosen->state), chosen->kind,
-            fmt::format("{} (first errors: {})", name_of(chosen->kind), explain)};
-}
+
+    Coupling& coupling_;
+    const Sinkhorn& sinkhorn_;
+    Judge judge_;
+    std::vector<Candidate> candidates_;
+    std::string explain_;
+};
 
 }  // namespace
 
@@ -175,7 +204,7 @@ Start make_start(Coupling& coupling, const Sinkhorn& sinkhorn, StartKind kind) {
     const std::vector<double> no_g(static_cast<std::size_t>(coupling.local(Side::column).rows), 0.0);
     switch (kind) {
         case StartKind::automatic:
-            return automatic_start(coupling, sinkhorn);
+            return pairs_of(coupling) < small_problem ? zero_start(sinkhorn) : Choice{coupling, sinkhorn}.made();
         case StartKind::zero:
             return zero_start(sinkhorn);
         case StartKind::gaussian:
@@ -188,7 +217,8 @@ Start make_start(Coupling& coupling, const Sinkhorn& sinkhorn, StartKind kind) {
             break;
     }
     Extended sample = solve_subsample(coupling, sinkhorn);
-    Start start{sinkhorn.start(std::move(sample.f), no_g), kind, sample_in_words(sample)};
+    Start start{sinkhorn.start(std::move(sample.f), no_g), kind,
+                fmt::format("subsample ({} x {} points)", sample.rows, sample.columns)};
     start.state.other_work = sample.work;
     return start;
 }

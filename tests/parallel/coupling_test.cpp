@@ -241,6 +241,37 @@ TEST(Coupling, KeepsTheTargetWhenTheSourceMoves) {
     }
 }
 
+TEST(Coupling, ComputesKeptProductsAnewWhenTheSourceMoves) {
+    const Whole before{{170, 230}, "sqeuclidean"};
+    Whole after = before;
+    for (double& x : after.source.points) x = 0.5 * x + 0.1;
+    for (Coupling& recomputing : couplings(before, Precision::single)) {
+        Coupling keeping{recomputing.grid(),
+                         {recomputing.cloud(Side::row).partition, recomputing.local(Side::row)},
+                         recomputing.cloud(Side::column),
+                         before.cost,
+                         Precision::single,
+                         Backend::cpu,
+                         true};
+        for (Coupling* coupling : {&recomputing, &keeping}) {
+            coupling->move_source(part_of(after.source.points, *coupling, Side::row, 3));
+        }
+        const LocalPotentials local{after, keeping};
+        const bool pairs = keeping.local(Side::row).rows > 0 && keeping.local(Side::column).rows > 0;
+
+        EXPECT_EQ(keeping.meters().products_bytes > 0, pairs);
+        EXPECT_EQ(recomputing.meters().products_bytes, 0);
+        for (const Side side : {Side::row, Side::column}) {
+            for (const Safety safety : {Safety::shifted, Safety::safe}) {
+                const auto kept = keeping.reduce(side, local, after.epsilon, safety);
+                const auto expected = recomputing.reduce(side, local, after.epsilon, safety);
+                // Two roundings of costs of about 10, over epsilon.
+                for (std::size_t i = 0; i < kept.size(); ++i) EXPECT_NEAR(kept[i], expected[i], 1e-4);
+            }
+        }
+    }
+}
+
 TEST(Coupling, SetsASideAgainstItself) {
     const Whole whole{{31, 5}, "sqeuclidean"};
     for (Coupling& coupling : couplings(whole, Precision::fp64)) {

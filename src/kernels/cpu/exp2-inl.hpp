@@ -51,18 +51,32 @@ struct Exp2Constants<double> {
 // exactly 0 (the exponent's field is), not denormal: denormals cost some processors a hundred cycles each. Above 2^127
 // (2^1023) it stays there. Whether nan stays nan depends on the instruction set's maximum: callers carry it in their
 // weights.
-template <class D, class V = hn::Vec<D>>
-HWY_INLINE V Exp2(D d, V t) {
+//
+// Several vectors go step by step together: the processor meets independent instructions side by side and waits less.
+template <int N, class D, class V = hn::Vec<D>>
+HWY_INLINE void Exp2InPlace(D d, V (&t)[N]) {
     using T = hn::TFromD<D>;
     using K = Exp2Constants<T>;
     const hn::RebindToUnsigned<D> bits;
-    const V clamped = hn::Min(hn::Set(d, K::highest), hn::Max(hn::Set(d, K::lowest), t));
-    const V shifted = hn::Add(clamped, hn::Set(d, K::magic));
-    const V r = hn::Sub(clamped, hn::Sub(shifted, hn::Set(d, K::magic)));
     constexpr int degree = static_cast<int>(sizeof(K::c) / sizeof(T)) - 1;
-    V p = hn::Set(d, K::c[degree]);
-    for (int k = degree - 1; k >= 0; --k) p = hn::MulAdd(p, r, hn::Set(d, K::c[k]));
-    return hn::Mul(p, hn::BitCast(d, hn::ShiftLeft<K::mantissa>(hn::BitCast(bits, shifted))));
+    V shifted[N], p[N];
+    for (int n = 0; n < N; ++n) t[n] = hn::Min(hn::Set(d, K::highest), hn::Max(hn::Set(d, K::lowest), t[n]));
+    for (int n = 0; n < N; ++n) shifted[n] = hn::Add(t[n], hn::Set(d, K::magic));
+    for (int n = 0; n < N; ++n) t[n] = hn::Sub(t[n], hn::Sub(shifted[n], hn::Set(d, K::magic)));
+    for (int n = 0; n < N; ++n) p[n] = hn::Set(d, K::c[degree]);
+    for (int k = degree - 1; k >= 0; --k) {
+        for (int n = 0; n < N; ++n) p[n] = hn::MulAdd(p[n], t[n], hn::Set(d, K::c[k]));
+    }
+    for (int n = 0; n < N; ++n) {
+        t[n] = hn::Mul(p[n], hn::BitCast(d, hn::ShiftLeft<K::mantissa>(hn::BitCast(bits, shifted[n]))));
+    }
+}
+
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V Exp2(D d, V t) {
+    V only[1] = {t};
+    Exp2InPlace(d, only);
+    return only[0];
 }
 
 }  // namespace convoy::cpu::HWY_NAMESPACE

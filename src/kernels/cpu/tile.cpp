@@ -118,8 +118,10 @@ HWY_NOINLINE void AddSumsOf(const Form& form, const Tile<T>& tile, double* sums)
     V low = hn::Zero(d), high = hn::Zero(d);
     ForEachColumn<Dim>(form, tile, [&](std::int64_t j, V t_low, V t_high, V, V) HWY_ATTR {
         const V w = hn::Set(d, tile.w[j]);
-        low = hn::MulAdd(w, Exp2(d, t_low), low);
-        high = hn::MulAdd(w, Exp2(d, t_high), high);
+        V terms[2] = {t_low, t_high};
+        Exp2InPlace(d, terms);
+        low = hn::MulAdd(w, terms[0], low);
+        high = hn::MulAdd(w, terms[1], high);
     });
     HWY_ALIGN T buffer[HWY_MAX_BYTES / sizeof(T) * 2];
     hn::Store(low, d, buffer);
@@ -204,8 +206,9 @@ void AddColumnSums(const KeptColumns<T>& tile, T* HWY_RESTRICT sums) {
             hwy::Prefetch(soon + j * panel);
             hwy::Prefetch(soon + j * panel + lanes);
             const V low = hn::Load(d, products + j * panel), high = hn::Load(d, products + j * panel + lanes);
-            AddToParts<T>(Exp2(d, hn::MulAdd(unit, low, hn::Add(f_low, g))),
-                          Exp2(d, hn::MulAdd(unit, high, hn::Add(f_high, g))), w_low, w_high, parts + j * row_parts);
+            V terms[2] = {hn::MulAdd(unit, low, hn::Add(f_low, g)), hn::MulAdd(unit, high, hn::Add(f_high, g))};
+            Exp2InPlace(d, terms);
+            AddToParts<T>(terms[0], terms[1], w_low, w_high, parts + j * row_parts);
         }
     }
 }
