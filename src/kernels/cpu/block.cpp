@@ -327,8 +327,7 @@ class CpuBlock final : public Block {
         const std::int64_t blocks = ceil_div(rows, task_rows);
         // Waking threads costs more than a small problem.
         const bool worth_it = static_cast<double>(rows) * static_cast<double>(side(other(stays)).rows) > 1e5;
-#pragma omp parallel for schedule(dynamic, 1) if (worth_it)
-        for (std::int64_t task = 0; task < blocks * call.chunks; ++task) {
+        const auto work = [&](std::int64_t task) {
             const std::int64_t begin = task / call.chunks * task_rows;
             const auto c = static_cast<std::size_t>(task % call.chunks);
             const std::span<Scratch> mine{&scratches[static_cast<std::size_t>(omp_get_thread_num() * together)],
@@ -338,6 +337,15 @@ class CpuBlock final : public Block {
                 run_panels(call, mine, row, std::min(together * panel(), end - row), static_cast<std::int64_t>(c),
                            partial[c], partial_values[c]);
             }
+        };
+        const std::int64_t tasks = blocks * call.chunks;
+        if (call.form == PairForm::kept) {
+            // Equal shares: threads meet the memory that they touched first.
+#pragma omp parallel for schedule(static) if (worth_it)
+            for (std::int64_t task = 0; task < tasks; ++task) work(task);
+        } else {
+#pragma omp parallel for schedule(dynamic, 1) if (worth_it)
+            for (std::int64_t task = 0; task < tasks; ++task) work(task);
         }
         join(call, width, partial, partial_values, out, values);
     }
