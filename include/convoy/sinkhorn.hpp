@@ -39,13 +39,15 @@ struct SinkhornOptions {
 struct CoarseState {
     std::vector<double> f, g;   ///< of the sampled points, where the coarse problem was formed; the same on all ranks
     double error = 0;           ///< then; 0: not formed yet
-    bool abandoned = false;     ///< it did not pay
-    bool resting = false;       ///< for some steps, so that the fall of the error without it can be seen
     std::vector<double> image;  ///< the exact image before a corrected step: what a failed one goes back to
     std::int64_t failures = 0;  ///< corrected steps after which the error doubled
-    std::int64_t steps = 0;     ///< in the present stretch, corrected or resting
-    double stretch_error = 0;   ///< when it began
-    double corrected_rate = 0;  ///< the error's fall a step in the last stretch with the correction
+    bool abandoned = false;     ///< it failed too often, or there is none
+    // Which way is quicker, with the correction or without it?
+    bool resting = false;        ///< without it, for now
+    std::int64_t steps = 0;      ///< of the present stretch
+    double stretch_error = 0;    ///< when it began
+    std::int64_t stretches = 0;  ///< since the way was last changed
+    double other_rate = 0;       ///< the error's fall a step in the other way's last stretch; 0: not known
 };
 
 /// Over-relaxation of both half-steps (Thibault, Chizat, Dossal and Papadakis 2021), its factor from the rate that

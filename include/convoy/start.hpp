@@ -3,6 +3,7 @@
 /// Initial potentials for Sinkhorn: where a run starts decides how many passes over all pairs it needs.
 
 #include <cstdint>
+#include <functional>
 #include <string>
 
 #include "convoy/sinkhorn.hpp"
@@ -27,6 +28,10 @@ struct Start {
 /// The state that `sinkhorn` begins with, for the coupling and options that it was made of. Work done on the way is in
 /// state.half_passes and state.other_work. Collective. \throws InputError where the kind asked for has no meaning for
 /// the cost.
-Start make_start(Coupling& coupling, const Sinkhorn& sinkhorn, StartKind kind);
+/// \param stop asked now and then on every rank; true on any ends the search early, with a state that is good enough to
+/// stop from.
+Start make_start(
+    Coupling& coupling, const Sinkhorn& sinkhorn, StartKind kind,
+    const std::function<bool()>& stop = [] { return false; });
 
 }  // namespace convoy

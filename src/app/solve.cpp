@@ -249,7 +249,7 @@ int solve(const Invocation& invocation) {
         return stop.seen() != StopReason::none;
     };
     const std::optional<StartKind> kind = options.solver.start();
-    Start start = kind ? make_start(coupling, sinkhorn, *kind)
+    Start start = kind ? make_start(coupling, sinkhorn, *kind, [&] { return stop.seen() != StopReason::none; })
                        : stored_start(sinkhorn, coupling, rows, columns, options.solver.init, console);
     heed_signals("looking for a start");
     phases.end("start");

@@ -21,8 +21,8 @@ constexpr double seconds_per_byte = 1.0 / 5e9;
 // Share of a node's memory that is ours by default: the rest is the file cache's, MPI's and the system's.
 constexpr double default_share = 0.85;
 
-constexpr double enough_for_coarse = 1e6;  // pairs; below, passes are quicker than a factorisation
-constexpr double vectors_of_a_side = 8;      // f, log sums, sums, weights, log weights, own terms, g and w rounded
+constexpr double enough_for_coarse = 1e6;        // pairs; below, passes are quicker than a factorisation
+constexpr double vectors_of_a_side = 8;          // f, log sums, sums, weights, log weights, own terms, g and w rounded
 constexpr double anderson_vectors = 2 * 11 + 3;  // residuals and images of the source side
 
 double largest_part(std::int64_t items, int parts) {
@@ -184,8 +184,8 @@ Plan resolve_plan(const Communicator& world, const PlanRequest& request) {
         plan.backend = request.backend;
         plan.instruction_set = instruction_set_of(request);
         const double pairs = static_cast<double>(request.rows) * static_cast<double>(request.columns);
-        plan.acceleration = request.acceleration.value_or(pairs >= enough_for_coarse ? Acceleration::coarse
-                                                                                     : Acceleration::anderson);
+        plan.acceleration =
+            request.acceleration.value_or(pairs >= enough_for_coarse ? Acceleration::coarse : Acceleration::anderson);
         const int given = request.threads.value_or(threads_from_environment());
         plan.threads = request.backend == Backend::reference ? 1 : given > 0 ? given : node.cores;
         plan.memory_limit = request.memory.value_or(default_share * node.memory);

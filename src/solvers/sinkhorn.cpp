@@ -132,7 +132,9 @@ void Sinkhorn::step(SinkhornState& state) const {
 
 void Sinkhorn::fit_target(SinkhornState& state) const {
     const Found columns = half_pass(Side::column, state, state.source_exact);
-    if (state.status != Status::running) return;
+    // Ended here, (f, g) is what was measured, but for a first half-pass: then g is not yet anything.
+    const bool first = state.half_passes == 1 && state.status != Status::failed;
+    if (state.status != Status::running && !first) return;
     take_off(state.g, state.epsilon, columns.log_sum, state.relaxation.factor);
     state.source_exact = false;
     state.target_exact = state.relaxation.factor == 1;
@@ -233,7 +235,8 @@ void Sinkhorn::update_source(SinkhornState& state, const std::vector<double>& lo
     const bool plain = state.memory.images.size() <= 1 && !corrected;
     if (corrected) {
         const std::vector<double> more = correction(state, step.residual, error);
-        for (std::size_t i = 0; i < more.size(); ++i) step.next[i] += more[i];
+        const double trusted = std::pow(0.5, static_cast<double>(state.coarse.failures));
+        for (std::size_t i = 0; i < more.size(); ++i) step.next[i] += trusted * more[i];
     }
     const bool whole_step = limit_step(state.f, step.next, largest_step * state.epsilon);
     state.f = std::move(step.next);
@@ -261,41 +264,40 @@ void Sinkhorn::relax(SinkhornState& state, double measured) const {
     go_on_with(std::min(2 / (1 + std::sqrt(1 - theta)), largest_factor));
 }
 
-// Whether the next step is a corrected one. Stretches of corrected steps whose error falls slowly are followed by a
-// short one without, and the better way of the two is kept.
+// Whether the next step is a corrected one. Where the error falls slowly, stretches of steps with the correction and
+// without it are held against each other, and the quicker way is taken until it is slow itself.
 bool Sinkhorn::corrects(SinkhornState& state, double error) const {
-    constexpr std::int64_t stretch = 3;
-    constexpr double slow = 0.72;       // the error's fall a step that makes one wonder
-    constexpr double nearly_there = 2;  // times the tolerance: not worth a factorisation
+    constexpr std::int64_t stretch = 3;     // steps
+    constexpr std::int64_t remembered = 4;  // stretches, until the other way's rate is out of date
+    constexpr double slow = 0.72;           // the error's fall a step that makes one wonder
+    constexpr double nearly_there = 2;      // times the tolerance: not worth a factorisation
     CoarseState& coarse = state.coarse;
     if (options.acceleration != Acceleration::coarse || coarse.abandoned) return false;
     if (coarse.error == 0 && error < nearly_there * options.tolerance) return false;
     if (coarse.stretch_error == 0) coarse.stretch_error = error;
-    if (coarse.steps >= stretch) {
-        const double rate = std::pow(error / coarse.stretch_error, 1.0 / static_cast<double>(coarse.steps));
-        if (coarse.resting) {
-            if (rate < coarse.corrected_rate) coarse.abandoned = true;
-            coarse.resting = false;
-        } else {
-            coarse.corrected_rate = rate;
-            coarse.resting = rate > slow;
+    if (coarse.steps == stretch) {
+        const double rate = std::pow(error / coarse.stretch_error, 1.0 / static_cast<double>(stretch));
+        if (++coarse.stretches > remembered) coarse.other_rate = 0;
+        if (rate > slow && coarse.other_rate < rate) {
+            coarse.resting = !coarse.resting;
+            coarse.other_rate = rate;
+            coarse.stretches = 0;
         }
         coarse.steps = 0;
         coarse.stretch_error = error;
     }
     ++coarse.steps;
-    return !coarse.resting && !coarse.abandoned;
+    return !coarse.resting;
 }
 
 // After a corrected step that doubled the error: back to the exact image before it.
 bool Sinkhorn::go_back(SinkhornState& state, double error) const {
-    constexpr std::int64_t most_failures = 2;
+    constexpr std::int64_t most_failures = 3;
     CoarseState& coarse = state.coarse;
     if (coarse.image.empty()) return false;
     const bool failed = state.last_error > 0 && error > 2 * state.last_error;
     if (failed) {
         state.f = std::move(coarse.image);
-        state.memory.clear();
         ++state.restarts;
         coarse.abandoned = ++coarse.failures >= most_failures;
         coarse.error = std::numeric_limits<double>::infinity();  // formed anew before the next one

@@ -22,6 +22,8 @@ constexpr std::int64_t looked_at = 1024;  // rows whose marginals judge a candid
 constexpr double good = 0.1;              // an error that no other candidate will beat by much
 constexpr double bad = 0.5;               // an error that a sub-sample may well beat, though it is dear
 
+using Stop = std::function<bool()>;
+
 double pairs_of(const Coupling& coupling) {
     return static_cast<double>(coupling.points(Side::row)) * static_cast<double>(coupling.points(Side::column));
 }
@@ -83,9 +85,10 @@ double distance(const Coupling& coupling, std::span<const double> f, std::span<c
 }
 
 // Solves on a sub-sample, started from a sub-sample of that while it is large, and extends g to all rows.
-Extended solve_subsample(Coupling& coupling, const Sinkhorn& sinkhorn) {
+Extended solve_subsample(Coupling& coupling, const Sinkhorn& sinkhorn, const Stop& stop) {
     // A sub-sample's potentials follow its own points; at a larger epsilon less so, and sooner.
     constexpr double loosest = 1e-2, widening = 2;
+    constexpr std::int64_t longest = 100;  // half-passes: what is slow here is better done with all points
     const Grid& grid = coupling.grid();
     const auto size = [&](Side side) {
         return std::clamp(coupling.points(side) / share_of_points, smallest_subsample, largest_subsample);
@@ -99,9 +102,11 @@ Extended solve_subsample(Coupling& coupling, const Sinkhorn& sinkhorn) {
     SinkhornOptions options = sinkhorn.options;
     options.tolerance = std::max(options.tolerance, loosest);
     options.epsilon *= widening;
-    const Sinkhorn inner{small, options};
+    options.max_half_passes = std::min(options.max_half_passes, longest);
+    Sinkhorn inner{small, options};
+    inner.observer = [&](const SinkhornState&) { return stop(); };
     const bool again = pairs_of(small) >= small_problem;
-    SinkhornState state = make_start(small, inner, again ? StartKind::subsample : StartKind::zero).state;
+    SinkhornState state = make_start(small, inner, again ? StartKind::subsample : StartKind::zero, stop).state;
     while (state.status == Status::running) inner.step(state);
 
     Coupling extension = coupling.with(Side::column, distributed(grid, Side::column, y));
@@ -125,8 +130,8 @@ Start zero_start(const Sinkhorn& sinkhorn) {
 //   - elsewhere the sub-sample, and the Gaussians if their potential is close to what it found.
 class Choice {
  public:
-    Choice(Coupling& coupling, const Sinkhorn& sinkhorn)
-        : coupling_{coupling}, sinkhorn_{sinkhorn}, judge_{coupling, sinkhorn} {}
+    Choice(Coupling& coupling, const Sinkhorn& sinkhorn, const Stop& stop)
+        : coupling_{coupling}, sinkhorn_{sinkhorn}, stop_{stop}, judge_{coupling, sinkhorn} {}
 
     Start made() {
         constexpr std::int64_t many_dimensions = 128;
@@ -138,7 +143,7 @@ class Choice {
         const bool first = !gaussian.empty() && coupling_.dimension() > many_dimensions;
         if (first) try_gaussians(gaussian);
         if (candidates_.empty() || best()->error > (first ? bad : good)) {
-            Extended sample = solve_subsample(coupling_, sinkhorn_);
+            Extended sample = solve_subsample(coupling_, sinkhorn_, stop_);
             const bool likely =
                 !first && !gaussian.empty() && distance(coupling_, sample.f, gaussian.front(), epsilon) < close;
             try_candidate(StartKind::subsample, std::move(sample.f),
@@ -177,6 +182,7 @@ class Choice {
 
     Coupling& coupling_;
     const Sinkhorn& sinkhorn_;
+    const Stop& stop_;
     Judge judge_;
     std::vector<Candidate> candidates_;
     std::string explain_;
@@ -200,11 +206,11 @@ std::string name_of(StartKind kind) {
     return "subsample";
 }
 
-Start make_start(Coupling& coupling, const Sinkhorn& sinkhorn, StartKind kind) {
+Start make_start(Coupling& coupling, const Sinkhorn& sinkhorn, StartKind kind, const Stop& stop) {
     const std::vector<double> no_g(static_cast<std::size_t>(coupling.local(Side::column).rows), 0.0);
     switch (kind) {
         case StartKind::automatic:
-            return pairs_of(coupling) < small_problem ? zero_start(sinkhorn) : Choice{coupling, sinkhorn}.made();
+            return pairs_of(coupling) < small_problem ? zero_start(sinkhorn) : Choice{coupling, sinkhorn, stop}.made();
         case StartKind::zero:
             return zero_start(sinkhorn);
         case StartKind::gaussian:
@@ -216,7 +222,7 @@ Start make_start(Coupling& coupling, const Sinkhorn& sinkhorn, StartKind kind) {
         case StartKind::subsample:
             break;
     }
-    Extended sample = solve_subsample(coupling, sinkhorn);
+    Extended sample = solve_subsample(coupling, sinkhorn, stop);
     Start start{sinkhorn.start(std::move(sample.f), no_g), kind,
                 fmt::format("subsample ({} x {} points)", sample.rows, sample.columns)};
     start.state.other_work = sample.work;
