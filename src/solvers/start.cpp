@@ -163,7 +163,8 @@ class Choice {
     void try_gaussians(std::vector<std::vector<double>>& potentials) {
         try_candidate(StartKind::gaussian, std::move(potentials[0]), "gaussian");
         // A near-solution: nothing is gained by looking further.
-        if (candidates_.back().error > good / 4) try_candidate(StartKind::bures, std::move(potentials[1]), "bures");
+        if (candidates_.back().error > sinkhorn_.options.tolerance / 4)
+            try_candidate(StartKind::bures, std::move(potentials[1]), "bures");
     }
 
     std::vector<Candidate>::iterator best() {

@@ -157,14 +157,17 @@ class CpuBlock final : public Block {
         call.weighting = weighting;
         call.potential = stays == Side::row ? potentials.f : potentials.g;
         call.scale = std::isinf(epsilon) ? 0 : log2e / epsilon;
-        const bool differences = weighting != nullptr && weighting->kind != Weighting::Kind::columns;
-        const bool products = problem_.cost.uses_products() && !differences;
+        // Costs that are asked for come from differences, which are more exact, unless a pass over products is far
+        // quicker.
+        const bool costs = weighting != nullptr && weighting->kind != Weighting::Kind::columns;
+        const bool gradients = costs && weighting->kind == Weighting::Kind::gradient;
+        const bool products = problem_.cost.uses_products() && (!costs || (kept_ && !gradients));
         call.form = !products ? form_ : kept_ ? PairForm::kept : PairForm::product;
         call.factor = products ? problem_.cost.product_factor() : factor_;
 
         round_potentials(call, stays == Side::row ? potentials.g : potentials.f);
         if (weighting != nullptr && weighting->kind == Weighting::Kind::columns) round_columns(call);
-        if (differences) round_offsets(call);
+        if (costs) round_offsets(call);
         cut(call);
         return call;
     }
@@ -412,7 +415,7 @@ class CpuBlock final : public Block {
                   std::int64_t columns) const {
         Tile<T> tile{};
         tile.form = call.form;
-        tile.factor = static_cast<T>(call.factor);
+        tile.factor = static_cast<T>(call.form == PairForm::kept ? -call.factor / kept_->unit() : call.factor);
         tile.scale = static_cast<T>(call.scale);
         tile.p = static_cast<T>(problem_.cost.p());
         tile.dimension = d_;
@@ -465,7 +468,7 @@ class CpuBlock final : public Block {
             }
             if (call.cost_columns) {
                 s.row_offsets[static_cast<std::size_t>(lane)] =
-                    static_cast<T>((call.form == PairForm::inner ? own : 0) - call.weighting->shift);
+                    static_cast<T>((own_counts ? own : 0) - call.weighting->shift);
             }
         }
     }

@@ -47,11 +47,15 @@ struct ProductForm {
 // logit = f + g + unit product, of products that an earlier pass has left in memory.
 template <class T>
 struct KeptForm : ProductForm<T> {
-    T unit;
-    explicit KeptForm(const Tile<T>& tile) : ProductForm<T>(tile), unit{tile.unit} {}
+    T unit, factor;
+    explicit KeptForm(const Tile<T>& tile) : ProductForm<T>(tile), unit{tile.unit}, factor{tile.factor} {}
     template <int Dim, class D, class V>
     HWY_INLINE V Logit(D d, V product, V f, T g) const {
         return hn::MulAdd(hn::Set(d, unit), product, hn::Add(f, hn::Set(d, g)));
+    }
+    template <class D, class V>
+    HWY_INLINE V Cost(D d, V product) const {
+        return hn::Mul(hn::Set(d, factor), product);
     }
 };
 

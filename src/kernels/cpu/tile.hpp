@@ -20,7 +20,7 @@ namespace convoy::cpu {
 
 enum class PairForm {
     product,  // logit = f + g + <x, y>
-    kept,     // logit = f + g + unit product
+    kept,     // logit = f + g + unit product, cost = factor product
     inner,    // cost = factor <x, y>
     square,   // cost = factor |x - y|^2
     root,     // cost = |x - y|
