@@ -40,7 +40,7 @@ struct CoarseState {
     std::vector<double> f, g;   ///< of the sampled points, where the coarse problem was formed; the same on all ranks
     double error = 0;           ///< then; 0: not formed yet
     std::vector<double> image;  ///< the exact image before a corrected step: what a failed one goes back to
-    std::int64_t failures = 0;  ///< corrected steps after which the error doubled
+    double trust = 1;           ///< what a correction is multiplied with: halved where the error doubled
     bool abandoned = false;     ///< it failed too often, or there is none
     // Which way is quicker, with the correction or without it?
     bool resting = false;        ///< without it, for now

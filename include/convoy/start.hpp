@@ -19,6 +19,11 @@ enum class StartKind {
 };
 std::string name_of(StartKind kind);
 
+/// Points that a sub-sample takes of a cloud of so many, in so many dimensions: every rank holds them in full.
+std::int64_t subsample_size(std::int64_t points, std::int64_t dimension);
+/// Pairs below which `automatic` means `zero`: annealing is quick enough there.
+inline constexpr double small_problem = 1e6;
+
 struct Start {
     SinkhornState state;
     StartKind kind = StartKind::zero;

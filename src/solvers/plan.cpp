@@ -8,8 +8,10 @@
 
 #include "convoy/error.hpp"
 #include "convoy/partition.hpp"
+#include "convoy/start.hpp"
 #include "kernels/block.hpp"
 #include "parallel/node.hpp"
+#include "solvers/coarse.hpp"
 
 namespace convoy {
 
@@ -21,7 +23,6 @@ constexpr double seconds_per_byte = 1.0 / 5e9;
 // Share of a node's memory that is ours by default: the rest is the file cache's, MPI's and the system's.
 constexpr double default_share = 0.85;
 
-constexpr double enough_for_coarse = 1e6;        // pairs; below, passes are quicker than a factorisation
 constexpr double vectors_of_a_side = 8;          // f, log sums, sums, weights, log weights, own terms, g and w rounded
 constexpr double anderson_vectors = 2 * 11 + 3;  // residuals and images of the source side
 
@@ -46,6 +47,17 @@ std::string in_bytes(double bytes) {
     int unit = 0;
     while (bytes >= 1024 && unit < 4) bytes /= 1024, ++unit;
     return fmt::format("{:.{}f} {}", bytes, bytes < 10 && unit > 0 ? 1 : 0, units[unit]);
+}
+
+// What coarse problems and sub-samples take on rank 0, which has the most of it: samples in full and their own part,
+// the dense matrix and its factor.
+double memory_of_samples(const PlanRequest& request) {
+    const double pairs = static_cast<double>(request.rows) * static_cast<double>(request.columns);
+    if (pairs < small_problem) return 0;
+    const double k = static_cast<double>(CoarseCorrection::good_size(pairs));
+    const double points = static_cast<double>(subsample_size(request.rows, request.dimension) +
+                                              subsample_size(request.columns, request.dimension));
+    return 16 * k * k + points * static_cast<double>(request.dimension) * 24;
 }
 
 int ranks_that_fit(const PlanRequest& request, int ranks, double limit, int threads, bool with_products = false) {
@@ -128,7 +140,8 @@ double memory_of_rank(const PlanRequest& request, GridShape shape, int threads) 
     const double fixed = 48e6 + threads * (2e6 + d * 1024);  // program, libraries, tiles
     // While a part is read, its stripes are held beside it once.
     const double reading = 8 * d * std::max(n / shape.columns, m / shape.rows);
-    return (n + m) * (point + 8 * vectors_of_a_side) + n * 8 * anderson_vectors + reading + fixed;
+    return (n + m) * (point + 8 * vectors_of_a_side) + n * 8 * anderson_vectors + reading + fixed +
+           memory_of_samples(request);
 }
 
 double bytes_of_products(const PlanRequest& request, GridShape shape) {
@@ -185,7 +198,7 @@ Plan resolve_plan(const Communicator& world, const PlanRequest& request) {
         plan.instruction_set = instruction_set_of(request);
         const double pairs = static_cast<double>(request.rows) * static_cast<double>(request.columns);
         plan.acceleration =
-            request.acceleration.value_or(pairs >= enough_for_coarse ? Acceleration::coarse : Acceleration::anderson);
+            request.acceleration.value_or(pairs >= small_problem ? Acceleration::coarse : Acceleration::anderson);
         const int given = request.threads.value_or(threads_from_environment());
         plan.threads = request.backend == Backend::reference ? 1 : given > 0 ? given : node.cores;
         plan.memory_limit = request.memory.value_or(default_share * node.memory);

@@ -26,12 +26,25 @@ constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 constexpr std::int64_t patience = 25;
 // No accelerated step moves a potential further than this times epsilon: sums stay within e^10 of what they were.
 constexpr double largest_step = 10;
+// Corrections are right for small steps: they are Newton's.
+constexpr double largest_corrected_step = 5;
 // The floor: errors in the logits of this many times their rounding, in L1, plus that of the sums themselves.
 constexpr double floor_factor = 4;
 constexpr double floor_of_sums_single = 2e-6, floor_of_sums_double = 1e-14;
 
 // An accelerated run that has not got better in so many iterations falls back to over-relaxation.
 constexpr std::int64_t hopeless = 3 * patience;
+
+// Root mean square, up to a constant.
+double distance(const std::vector<double>& u, const std::vector<double>& v) {
+    double sum = 0, squares = 0;
+    for (std::size_t i = 0; i < u.size(); ++i) {
+        sum += u[i] - v[i];
+        squares += (u[i] - v[i]) * (u[i] - v[i]);
+    }
+    const double mean = sum / static_cast<double>(u.size());
+    return std::sqrt(std::max(squares / static_cast<double>(u.size()) - mean * mean, 0.0));
+}
 
 // A half-step: exact for factor 1.
 void take_off(std::vector<double>& potential, double epsilon, const std::vector<double>& log_sum, double factor = 1) {
@@ -235,10 +248,10 @@ void Sinkhorn::update_source(SinkhornState& state, const std::vector<double>& lo
     const bool plain = state.memory.images.size() <= 1 && !corrected;
     if (corrected) {
         const std::vector<double> more = correction(state, step.residual, error);
-        const double trusted = std::pow(0.5, static_cast<double>(state.coarse.failures));
-        for (std::size_t i = 0; i < more.size(); ++i) step.next[i] += trusted * more[i];
+        for (std::size_t i = 0; i < more.size(); ++i) step.next[i] += state.coarse.trust * more[i];
     }
-    const bool whole_step = limit_step(state.f, step.next, largest_step * state.epsilon);
+    const double largest = corrected ? largest_corrected_step : largest_step;
+    const bool whole_step = limit_step(state.f, step.next, largest * state.epsilon);
     state.f = std::move(step.next);
     state.source_exact = plain && whole_step;
 }
@@ -267,17 +280,17 @@ void Sinkhorn::relax(SinkhornState& state, double measured) const {
 // Whether the next step is a corrected one. Where the error falls slowly, stretches of steps with the correction and
 // without it are held against each other, and the quicker way is taken until it is slow itself.
 bool Sinkhorn::corrects(SinkhornState& state, double error) const {
-    constexpr std::int64_t stretch = 3;     // steps
-    constexpr std::int64_t remembered = 4;  // stretches, until the other way's rate is out of date
-    constexpr double slow = 0.72;           // the error's fall a step that makes one wonder
-    constexpr double nearly_there = 2;      // times the tolerance: not worth a factorisation
+    constexpr std::int64_t stretch = 3;                // steps
+    constexpr std::int64_t remembered = 4, trial = 1;  // stretches until the other way's rate is out of date
+    constexpr double slow = 0.72;                      // the error's fall a step that makes one wonder
+    constexpr double nearly_there = 2;                 // times the tolerance: not worth a factorisation
     CoarseState& coarse = state.coarse;
     if (options.acceleration != Acceleration::coarse || coarse.abandoned) return false;
     if (coarse.error == 0 && error < nearly_there * options.tolerance) return false;
     if (coarse.stretch_error == 0) coarse.stretch_error = error;
     if (coarse.steps == stretch) {
         const double rate = std::pow(error / coarse.stretch_error, 1.0 / static_cast<double>(stretch));
-        if (++coarse.stretches > remembered) coarse.other_rate = 0;
+        if (++coarse.stretches > (coarse.resting ? trial : remembered)) coarse.other_rate = 0;
         if (rate > slow && coarse.other_rate < rate) {
             coarse.resting = !coarse.resting;
             coarse.other_rate = rate;
@@ -292,26 +305,30 @@ bool Sinkhorn::corrects(SinkhornState& state, double error) const {
 
 // After a corrected step that doubled the error: back to the exact image before it.
 bool Sinkhorn::go_back(SinkhornState& state, double error) const {
-    constexpr std::int64_t most_failures = 3;
+    constexpr double least_trust = 0.2;
+    constexpr double success = 0.7;  // of the error before
     CoarseState& coarse = state.coarse;
     if (coarse.image.empty()) return false;
     const bool failed = state.last_error > 0 && error > 2 * state.last_error;
     if (failed) {
         state.f = std::move(coarse.image);
         ++state.restarts;
-        coarse.abandoned = ++coarse.failures >= most_failures;
+        coarse.trust /= 2;
+        coarse.abandoned = coarse.trust < least_trust;
         coarse.error = std::numeric_limits<double>::infinity();  // formed anew before the next one
         coarse.steps = 0;
         coarse.stretch_error = 0;
     }
+    if (error < success * state.last_error) coarse.trust = std::min(2 * coarse.trust, 1.0);
     coarse.image.clear();
     return failed;
 }
 
-// What the coarse problem adds to the image of f for this residual; formed anew where the error has fallen a lot.
+// What the coarse problem adds to the image of f for this residual; formed anew where the error has fallen a lot, or f
+// has moved by much of what changes a plan.
 std::vector<double> Sinkhorn::correction(SinkhornState& state, const std::vector<double>& residual,
                                          double error) const {
-    constexpr double worth_forming_again = 4;
+    constexpr double worth_forming_again = 4, far = 0.5;
     CoarseState& coarse = state.coarse;
     const double pairs =
         static_cast<double>(coupling_->points(Side::row)) * static_cast<double>(coupling_->points(Side::column));
@@ -320,8 +337,9 @@ std::vector<double> Sinkhorn::correction(SinkhornState& state, const std::vector
             options.coarse_points > 0 ? options.coarse_points : CoarseCorrection::good_size(pairs);
         coarse_ = std::make_unique<CoarseCorrection>(*coupling_, state.epsilon, size, options.seed);
     }
-    if (coarse.error == 0 || error < coarse.error / worth_forming_again) {
-        CoarseCorrection::Potentials here = coarse_->at_samples(state.f, state.g);
+    CoarseCorrection::Potentials here = coarse_->at_samples(state.f, state.g);
+    if (coarse.error == 0 || error < coarse.error / worth_forming_again ||
+        distance(here.f, coarse.f) > far * state.epsilon) {
         coarse.f = std::move(here.f);
         coarse.g = std::move(here.g);
         coarse.error = error;

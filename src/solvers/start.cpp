@@ -14,10 +14,6 @@ namespace convoy {
 
 namespace {
 
-constexpr double small_problem = 1e6;        // pairs below which nothing is worth trying: annealing is quick enough
-constexpr std::int64_t share_of_points = 4;  // a sub-sample is one of so many
-constexpr std::int64_t largest_subsample = 65536;  // every rank holds it in full
-constexpr std::int64_t smallest_subsample = 256;
 constexpr std::int64_t looked_at = 1024;  // rows whose marginals judge a candidate
 constexpr double good = 0.1;              // an error that no other candidate will beat by much
 constexpr double bad = 0.5;               // an error that a sub-sample may well beat, though it is dear
@@ -90,9 +86,7 @@ Extended solve_subsample(Coupling& coupling, const Sinkhorn& sinkhorn, const Sto
     constexpr double loosest = 1e-2, widening = 2;
     constexpr std::int64_t longest = 100;  // half-passes: what is slow here is better done with all points
     const Grid& grid = coupling.grid();
-    const auto size = [&](Side side) {
-        return std::clamp(coupling.points(side) / share_of_points, smallest_subsample, largest_subsample);
-    };
+    const auto size = [&](Side side) { return subsample_size(coupling.points(side), coupling.dimension()); };
     const double epsilon = sinkhorn.options.epsilon;
     const std::uint64_t seed = sinkhorn.options.seed;
     const Sample x = draw_sample(coupling, Side::row, size(Side::row), seed);
@@ -190,6 +184,12 @@ class Choice {
 };
 
 }  // namespace
+
+std::int64_t subsample_size(std::int64_t points, std::int64_t dimension) {
+    constexpr std::int64_t share = 4, smallest = 256, largest = 65536;
+    constexpr std::int64_t numbers = std::int64_t{1} << 24;
+    return std::clamp(points / share, smallest, std::clamp(numbers / dimension, smallest, largest));
+}
 
 std::string name_of(StartKind kind) {
     switch (kind) {

@@ -4,6 +4,7 @@
 #include <omp.h>
 
 #include <cmath>
+#include <tuple>
 
 #include "convoy/epsilon.hpp"
 #include "convoy/values.hpp"
@@ -15,6 +16,9 @@ namespace {
 
 using test::CloudRecipe;
 using test::made;
+
+constexpr Acceleration every_acceleration[] = {Acceleration::plain, Acceleration::over_relaxation,
+                                               Acceleration::anderson, Acceleration::coarse};
 
 struct Problem {
     Cloud source, target;
@@ -91,7 +95,7 @@ TEST(Sinkhorn, PlanHasTheAskedMarginals) {
 
 TEST(Sinkhorn, SavedAndRestoredBetweenAnyTwoStepsEndsWithTheSameBits) {
     const Problem p = problem(83, 59, 2, "sqeuclidean", 0.02);
-    for (const Acceleration acceleration : {Acceleration::plain, Acceleration::anderson}) {
+    for (const Acceleration acceleration : every_acceleration) {
         Coupling coupling = coupling_of(p, {Communicator::world().size(), 1}, Precision::single);
         SinkhornOptions options = options_for(p);
         options.acceleration = acceleration;
@@ -184,7 +188,7 @@ TEST(Sinkhorn, WorksWithMoreRanksThanPoints) {
 
 TEST(Sinkhorn, GivesPointsWithoutMassTheSoftMinimum) {
     const Problem p = problem(60, 50);
-    for (const Acceleration acceleration : {Acceleration::plain, Acceleration::anderson}) {
+    for (const Acceleration acceleration : every_acceleration) {
         Coupling coupling = coupling_of(p, {Communicator::world().size(), 1}, Precision::fp64);
         SinkhornOptions options = options_for(p, 1e-8);
         options.acceleration = acceleration;
@@ -209,13 +213,54 @@ TEST(Sinkhorn, GivesPointsWithoutMassTheSoftMinimum) {
 TEST(Sinkhorn, AccelerationNeedsFewerHalfPassesThanPlainIterations) {
     const Problem p = problem(400, 400, 3, "sqeuclidean", 0.01);
     Coupling coupling = coupling_of(p, {1, Communicator::world().size()}, Precision::fp64);
-    SinkhornOptions options = options_for(p);
-    const SinkhornState accelerated = solved(coupling, options);
-    options.acceleration = Acceleration::plain;
-    const SinkhornState plain = solved(coupling, options);
+    std::vector<SinkhornState> states;
+    for (const Acceleration acceleration : every_acceleration) {
+        SinkhornOptions options = options_for(p);
+        options.acceleration = acceleration;
+        states.push_back(solved(coupling, options));
+    }
 
-    EXPECT_EQ(accelerated.status, Status::converged);
-    EXPECT_LT(2 * accelerated.half_passes, plain.half_passes);
+    const auto& [plain, relaxed, anderson, coarse] = std::tie(states[0], states[1], states[2], states[3]);
+    EXPECT_EQ(relaxed.status, Status::converged);
+    EXPECT_EQ(anderson.status, Status::converged);
+    EXPECT_EQ(coarse.status, Status::converged);
+    EXPECT_LT(1.5 * static_cast<double>(relaxed.half_passes), static_cast<double>(plain.half_passes));
+    EXPECT_LT(2 * anderson.half_passes, plain.half_passes);
+    // What a coarse correction may cost where it does not help.
+    EXPECT_LE(coarse.half_passes, anderson.half_passes + 4);
+}
+
+TEST(Sinkhorn, CoarseCorrectionsSaveHalfPassesWhereTheSampleSeesTheKernel) {
+    const Problem p = problem(1500, 1400, 2, "sqeuclidean", 0.02);
+    Coupling coupling = coupling_of(p, {Communicator::world().size(), 1}, Precision::single);
+    SinkhornOptions options = options_for(p);
+    options.acceleration = Acceleration::anderson;
+    const SinkhornState anderson = solved(coupling, options);
+    options.acceleration = Acceleration::coarse;
+    const SinkhornState coarse = solved(coupling, options);
+
+    EXPECT_EQ(coarse.status, Status::converged);
+    EXPECT_LT(coarse.half_passes, anderson.half_passes - 4);
+    EXPECT_GT(coarse.other_work, 0);
+    EXPECT_EQ(anderson.other_work, 0);
+}
+
+TEST(Sinkhorn, FallsBackToOverRelaxationWhereNothingElseHelps) {
+    const Problem p = problem(200, 150, 2, "sqeuclidean", 0.02);
+    Coupling coupling = coupling_of(p, {1, Communicator::world().size()}, Precision::fp64);
+    SinkhornOptions options = options_for(p, 1e-7);
+    options.max_half_passes = 20000;
+    const Sinkhorn sinkhorn{coupling, options};
+    SinkhornState state = sinkhorn.start();
+    while (state.annealing) sinkhorn.step(state);
+    state.best_error = 1e-5;  // an error that it will not see for long
+    state.since_best = 75;
+
+    while (state.status == Status::running) sinkhorn.step(state);
+
+    EXPECT_TRUE(state.relaxation.active);
+    EXPECT_EQ(state.status, Status::converged) << state.reason;
+    EXPECT_LE(audit_and_value(coupling, state.f, state.g, p.epsilon, 0).audit.error(), 1.0001e-7);
 }
 
 TEST(Sinkhorn, StartsFromPotentialsAndConvergesAtOnceFromASolution) {
@@ -233,7 +278,7 @@ TEST(Sinkhorn, StartsFromPotentialsAndConvergesAtOnceFromASolution) {
 
 TEST(Sinkhorn, GoesOnToATighterToleranceFromWhereItEnded) {
     const Problem p = problem(90, 80, 3, "sqeuclidean", 0.05);
-    for (const Acceleration acceleration : {Acceleration::plain, Acceleration::anderson}) {
+    for (const Acceleration acceleration : every_acceleration) {
         Coupling coupling = coupling_of(p, {1, Communicator::world().size()}, Precision::fp64);
         SinkhornOptions options = options_for(p, 1e-2);
         options.acceleration = acceleration;

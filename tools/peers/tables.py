@@ -125,10 +125,10 @@ def times(groups):
             continue
         passes = f"{ours['half_passes']}"
         if ours["equivalents"] is not None:
-            passes += f" ({ours['equivalents']:.1f} full)"
+            passes += f" (all work {ours['equivalents']:.1f})"
         own.append([name, f"{ours['epsilon']:.5g}", f"{ours['seconds']:.3g}", f"{ours['wall']:.3g}", passes,
                     f"{ours['error']:.2e}", ours["status"], ours["repetitions"]])
-    lines += table(["problem", "ε", "solve s", "command s", "half-passes", "L1 error", "status", "repetitions"], own)
+    lines += table(["problem", "ε", "seconds", "command s", "half-passes", "L1 error", "status", "repetitions"], own)
     lines += ["Each peer at its fastest setting that reaches it:", ""]
     body, every = [], []
     for name, pilot, ours, rows, required in groups:
