@@ -94,8 +94,8 @@ class Coupling {
     DistributedCloud redistributed(Side side) const;
 
     /// This problem with one side's cloud replaced, sharing the other's points: a coarse problem, a sample of the rows.
-    /// Same centre, cost and precision; it keeps no products. Collective.
-    Coupling with(Side side, DistributedCloud cloud) const;
+    /// Same centre, cost and precision. Collective.
+    Coupling with(Side side, DistributedCloud cloud, bool keep_products = false) const;
 
     /// Joint weighted mean of both clouds, which points are centred on (zeros where the cost forbids it).
     const std::vector<double>& centre() const { return centre_; }
@@ -111,7 +111,7 @@ class Coupling {
 
  private:
     Coupling(const Coupling& like, std::shared_ptr<const DistributedCloud> source,
-             std::shared_ptr<const DistributedCloud> target);
+             std::shared_ptr<const DistributedCloud> target, bool keep_products);
     void rebuild();
     void refuse_zero_rows() const;
     void sum_over_sharers(Side stays, std::span<double> values);

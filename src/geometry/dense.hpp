@@ -53,22 +53,6 @@ class Cholesky {
     std::int64_t n_ = 0;
 };
 
-// P L U of a square matrix (getrf), partial pivoting.
-class LU {
- public:
-    // Of n x n numbers. Nothing if a pivot is zero or not a number.
-    static std::optional<LU> of(std::vector<double> a, std::int64_t n);
-    // Each row of `b` (k x n), a right-hand side, becomes its solution.
-    void solve(Matrix b) const;
-
- private:
-    LU(std::vector<double> factors, std::vector<int> pivots, std::int64_t n)
-        : factors_{std::move(factors)}, pivots_{std::move(pivots)}, n_{n} {}
-    std::vector<double> factors_;
-    std::vector<int> pivots_;
-    std::int64_t n_ = 0;
-};
-
 // While one lives, calls within parallel regions keep to their thread with every BLAS. OpenMP and serial ones do so by
 // themselves; OpenBLAS on its own threads (pthread) has to be told, for the whole process. Made outside of regions.
 class OneThreadEach {

@@ -112,29 +112,6 @@ void Cholesky::solve(Matrix b) const {
     lower.transpose().solveInPlace(sides.transpose());
 }
 
-std::optional<LU> LU::of(std::vector<double> a, std::int64_t n) {
-    CONVOY_EXPECT(std::ssize(a) == n * n);
-    Mapped in_place = map(Matrix{a.data(), n, n, n});
-    const Eigen::PartialPivLU<Eigen::Ref<RowMajor, 0, Eigen::OuterStride<>>> factors{in_place};
-    for (Index i = 0; i < n; ++i)
-        if (in_place(i, i) == 0 || std::isnan(in_place(i, i))) return std::nullopt;
-    const auto& order = factors.permutationP().indices();
-    return LU{std::move(a), {order.begin(), order.end()}, n};
-}
-
-void LU::solve(Matrix b) const {
-    CONVOY_EXPECT(b.columns == n_);
-    const ConstMapped factors = map(factors_, n_);
-    Mapped sides = map(b);
-    for (Index k = 0; k < sides.rows(); ++k) {
-        Eigen::VectorXd x(n_);
-        for (Index i = 0; i < n_; ++i) x(pivots_[static_cast<std::size_t>(i)]) = sides(k, i);
-        factors.triangularView<Eigen::UnitLower>().solveInPlace(x);
-        factors.triangularView<Eigen::Upper>().solveInPlace(x);
-        sides.row(k) = x.transpose();
-    }
-}
-
 // Eigen within a parallel region keeps to its thread.
 OneThreadEach::OneThreadEach() = default;
 OneThreadEach::~OneThreadEach() {}

@@ -26,9 +26,6 @@ void dsyevd_(const char* job, const char* triangle, const int* n, double* a, con
 void dpotrf_(const char* triangle, const int* n, double* a, const int* lda, int* info, std::size_t);
 void dpotrs_(const char* triangle, const int* n, const int* nrhs, const double* a, const int* lda, double* b,
              const int* ldb, int* info, std::size_t);
-void dgetrf_(const int* m, const int* n, double* a, const int* lda, int* pivots, int* info);
-void dgetrs_(const char* op, const int* n, const int* nrhs, const double* a, const int* lda, const int* pivots,
-             double* b, const int* ldb, int* info, std::size_t);
 
 // OpenBLAS only; absent (null) in others.
 char* openblas_get_config() __attribute__((weak));
@@ -138,24 +135,6 @@ void Cholesky::solve(Matrix b) const {
     const int n = narrow(n_), sides = narrow(b.rows), lda = leading(n_), ldb = leading(b.stride);
     int info = 0;
     dpotrs_("U", &n, &sides, factor_.data(), &lda, b.data, &ldb, &info, 1);
-    CONVOY_ENSURE(info == 0);
-}
-
-std::optional<LU> LU::of(std::vector<double> a, std::int64_t n) {
-    CONVOY_EXPECT(std::ssize(a) == n * n);
-    const int size = narrow(n), lda = leading(n);
-    std::vector<int> pivots(static_cast<std::size_t>(n));
-    int info = 0;
-    dgetrf_(&size, &size, a.data(), &lda, pivots.data(), &info);
-    if (info != 0 || has_nan_on_diagonal(a, n)) return std::nullopt;
-    return LU{std::move(a), std::move(pivots), n};
-}
-
-void LU::solve(Matrix b) const {
-    CONVOY_EXPECT(b.columns == n_);
-    const int n = narrow(n_), sides = narrow(b.rows), lda = leading(n_), ldb = leading(b.stride);
-    int info = 0;
-    dgetrs_("T", &n, &sides, factors_.data(), &lda, pivots_.data(), b.data, &ldb, &info, 1);
     CONVOY_ENSURE(info == 0);
 }
 

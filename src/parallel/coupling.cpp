@@ -100,24 +100,24 @@ Coupling::Coupling(Grid grid, DistributedCloud source, DistributedCloud target, 
 }
 
 Coupling::Coupling(const Coupling& like, std::shared_ptr<const DistributedCloud> source,
-                   std::shared_ptr<const DistributedCloud> target)
+                   std::shared_ptr<const DistributedCloud> target, bool keep_products)
     : grid_{like.grid_},
       source_{std::move(source)},
       target_{std::move(target)},
       cost_{like.cost_},
       precision_{like.precision_},
       backend_{like.backend_},
-      keep_products_{false},
+      keep_products_{keep_products},
       centre_{like.centre_} {
     rebuild();
 }
 
-Coupling Coupling::with(Side side, DistributedCloud cloud) const {
+Coupling Coupling::with(Side side, DistributedCloud cloud, bool keep_products) const {
     CONVOY_EXPECT(cloud.local.dimension == dimension());
     CONVOY_EXPECT(cloud.local.rows == cloud.partition.count(grid_.part(side)));
     auto other_cloud = std::make_shared<const DistributedCloud>(std::move(cloud));
-    return side == Side::row ? Coupling{*this, std::move(other_cloud), target_}
-                             : Coupling{*this, source_, std::move(other_cloud)};
+    return side == Side::row ? Coupling{*this, std::move(other_cloud), target_, keep_products}
+                             : Coupling{*this, source_, std::move(other_cloud), keep_products};
 }
 
 Coupling::~Coupling() = default;

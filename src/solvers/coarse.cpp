@@ -177,7 +177,7 @@ CoarseCorrection::CoarseCorrection(const Coupling& fine, double epsilon, std::in
       epsilon_{epsilon},
       source_{draw_sample(fine, Side::row, size, seed)},
       target_{draw_sample(fine, Side::column, size, seed)},
-      extension_{fine.with(Side::column, distributed(fine.grid(), Side::column, target_))} {}
+      extension_{fine.with(Side::column, distributed(fine.grid(), Side::column, target_), fine.keeps_products())} {}
 
 double CoarseCorrection::pairs() const {
     return 2 * static_cast<double>(fine_->points(Side::row)) * static_cast<double>(target_.cloud.rows);

@@ -60,10 +60,23 @@ double memory_of_samples(const PlanRequest& request) {
     return 16 * k * k + points * static_cast<double>(request.dimension) * 24;
 }
 
+// The products of a sub-sample, or of all sources with the sampled targets: beside the problem's own.
+double products_of_samples(const PlanRequest& request, GridShape shape) {
+    const double pairs = static_cast<double>(request.rows) * static_cast<double>(request.columns);
+    if (pairs < small_problem) return 0;
+    const auto share = [](std::int64_t points, int parts) { return std::ceil(static_cast<double>(points) / parts); };
+    const double sub = share(subsample_size(request.rows, request.dimension), shape.rows) *
+                       share(subsample_size(request.columns, request.dimension), shape.columns);
+    const double coarse =
+        largest_part(request.rows, shape.rows) * share(CoarseCorrection::good_size(pairs), shape.columns);
+    return 4 * std::max(sub, coarse);
+}
+
 int ranks_that_fit(const PlanRequest& request, int ranks, double limit, int threads, bool with_products = false) {
     for (int more = ranks + 1; more <= 1 << 20; more = more < 64 ? more + 1 : more * 2) {
         const GridChoice best = grid_choices(request, more, limit, threads).front();
-        const double products = with_products ? bytes_of_products(request, best.shape) : 0;
+        const double products =
+            with_products ? bytes_of_products(request, best.shape) + products_of_samples(request, best.shape) : 0;
         if (best.memory + products <= limit) return more;
     }
     return 0;
@@ -82,7 +95,7 @@ void decide_cache(Plan& plan, const PlanRequest& request, int ranks, int cores) 
     if (request.cache == Cache::off) return;
     const std::string obstacle = obstacle_to_products(request, plan.precision);
     const double bytes = bytes_of_products(request, plan.grid);
-    const double needed = plan.memory + bytes;
+    const double needed = plan.memory + bytes + products_of_samples(request, plan.grid);
     if (request.cache == Cache::on) {
         CONVOY_VALIDATE(obstacle.empty(),
                         fmt::format("--cache on: no products can be kept ({}); use --cache auto", obstacle));

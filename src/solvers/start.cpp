@@ -92,7 +92,7 @@ Extended solve_subsample(Coupling& coupling, const Sinkhorn& sinkhorn, const Sto
     const Sample x = draw_sample(coupling, Side::row, size(Side::row), seed);
     const Sample y = draw_sample(coupling, Side::column, size(Side::column), seed);
     Coupling small = coupling.with(Side::row, distributed(grid, Side::row, x))
-                         .with(Side::column, distributed(grid, Side::column, y));
+                         .with(Side::column, distributed(grid, Side::column, y), coupling.keeps_products());
     SinkhornOptions options = sinkhorn.options;
     options.tolerance = std::max(options.tolerance, loosest);
     options.epsilon *= widening;

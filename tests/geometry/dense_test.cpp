@@ -171,30 +171,6 @@ TEST(Dense, RefusesWhatIsNotPositiveDefinite) {
     EXPECT_TRUE(Cholesky::of({2, 0, 1, 2}, 2).has_value());
 }
 
-TEST(Dense, SolvesGeneralSystems) {
-    const std::int64_t n = 31;
-    Owned padded = random_matrix(n, n, 9);
-    std::vector<double> a;
-    for (std::int64_t i = 0; i < n; ++i)
-        for (std::int64_t j = 0; j < n; ++j) a.push_back(padded.at(i, j));
-    a[0] = 0;  // no way without pivoting
-    const Owned x = random_matrix(4, n, 10);
-    Owned b = times(a, n, x);
-
-    const auto factors = LU::of(a, n);
-    ASSERT_TRUE(factors.has_value());
-    factors->solve(b.view());
-
-    for (std::int64_t k = 0; k < 4; ++k)
-        for (std::int64_t i = 0; i < n; ++i) EXPECT_NEAR(b.at(k, i), x.at(k, i), 1e-11);
-}
-
-TEST(Dense, RefusesSingularSystems) {
-    EXPECT_FALSE(LU::of({1, 2, 2, 4}, 2).has_value());
-    EXPECT_FALSE(LU::of({0}, 1).has_value());
-    EXPECT_FALSE(LU::of({nan, 1, 1, 1}, 2).has_value());
-}
-
 TEST(Dense, IsTheSameWithOneThreadEach) {
     // A team of threads, each with products of its own.
     Owned a = random_matrix(200, 200, 11), expected{200, 200};

@@ -73,7 +73,8 @@ TEST(ResolvePlan, KeepsProductsWhereTheyFitAndPay) {
 
     EXPECT_TRUE(kept.keep_products);
     EXPECT_EQ(kept.products, 4.0 * 10016 * 10001);
-    EXPECT_EQ(kept.memory, recomputed.memory + kept.products);
+    // A sub-sample of a quarter of both has products too.
+    EXPECT_NEAR(kept.memory, recomputed.memory + 17.0 / 16 * kept.products, 0.01 * kept.products);
     EXPECT_NE(kept.explain.find("products kept (382 MiB)"), std::string::npos) << kept.explain;
     EXPECT_FALSE(recomputed.keep_products);
     EXPECT_EQ(recomputed.products, 0);
