@@ -39,6 +39,7 @@ struct SinkhornOptions {
 struct CoarseState {
     std::vector<double> f, g;   ///< of the sampled points, where the coarse problem was formed; the same on all ranks
     double error = 0;           ///< then; 0: not formed yet
+    bool corrected = false;     ///< the last step was a corrected one
     std::vector<double> image;  ///< the exact image before a corrected step: what a failed one goes back to
     double trust = 1;           ///< what a correction is multiplied with: halved where the error doubled
     bool abandoned = false;     ///< it failed too often, or there is none

@@ -241,6 +241,7 @@ void Sinkhorn::update_source(SinkhornState& state, const std::vector<double>& lo
     for (std::size_t i = 0; i < residual.size(); ++i) residual[i] = -state.epsilon * log_sum[i];
     take_off(image, state.epsilon, log_sum);
     const bool corrected = corrects(state, error);
+    state.coarse.corrected = corrected;
     if (corrected) state.coarse.image = image;
     const auto capacity = static_cast<std::size_t>(options.anderson_memory);
     AndersonStep step =
@@ -308,7 +309,8 @@ bool Sinkhorn::go_back(SinkhornState& state, double error) const {
     constexpr double least_trust = 0.2;
     constexpr double success = 0.7;  // of the error before
     CoarseState& coarse = state.coarse;
-    if (coarse.image.empty()) return false;
+    if (!coarse.corrected) return false;
+    coarse.corrected = false;
     const bool failed = state.last_error > 0 && error > 2 * state.last_error;
     if (failed) {
         state.f = std::move(coarse.image);
