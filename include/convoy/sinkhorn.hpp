@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -41,8 +42,8 @@ struct CoarseState {
     double error = 0;           ///< then; 0: not formed yet
     bool corrected = false;     ///< the last step was a corrected one
     std::vector<double> image;  ///< the exact image before a corrected step: what a failed one goes back to
-    double trust = 1;           ///< what a correction is multiplied with: halved where the error doubled
-    bool abandoned = false;     ///< it failed too often, or there is none
+    double trust = 1;  ///< what a correction is multiplied with: halved where the error doubled, doubled where it fell
+    bool abandoned = false;  ///< it failed too often, or there is none
     // Which way is quicker, with the correction or without it?
     bool resting = false;        ///< without it, for now
     std::int64_t steps = 0;      ///< of the present stretch
@@ -82,7 +83,8 @@ struct SinkhornState {
     double other_work =
         0;  ///< beside them: of coarse corrections and of the start, in half-passes' equivalents of pairs
     std::int64_t iterations = 0;
-    double marginal_error = 0;  ///< of (f, g), once measured at the target epsilon
+    /// Of (f, g) at the target epsilon; nan where that was not measured.
+    double marginal_error = std::numeric_limits<double>::quiet_NaN();
     Status status = Status::running;
     std::string reason;     ///< in words, when no longer running
     bool safe_next = true;  ///< the next half-pass takes the safe form
@@ -120,7 +122,8 @@ class Sinkhorn {
 
     /// Called after each half-pass on every rank; true anywhere stops the run (status stopped) on all.
     std::function<bool(const SinkhornState&)> observer;
-    /// Options may be tightened between steps (the audit does).
+    /// The tolerance may be tightened between steps (the audit does). The rest stays as it was given: samples and
+    /// bounds were made for it, and for the coupling's points.
     SinkhornOptions options;
 
  private:
@@ -129,6 +132,7 @@ class Sinkhorn {
     void judge(SinkhornState& state, double error) const;
     void update_source(SinkhornState& state, const std::vector<double>& log_sum, double error) const;
     void relax(SinkhornState& state, double measured) const;
+    bool ended_unmeasured(const SinkhornState& state, bool measured) const;
     bool corrects(SinkhornState& state, double error) const;
     bool go_back(SinkhornState& state, double error) const;
     std::vector<double> correction(SinkhornState& state, const std::vector<double>& residual, double error) const;

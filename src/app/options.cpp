@@ -1,7 +1,9 @@
 #include "app/options.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <filesystem>
 #include <utility>
 #include <vector>
 
@@ -36,14 +38,24 @@ void take_device(MachineOptions& options, const std::string& text) {
     options.backend = device == Device::reference ? Backend::reference : Backend::cpu;
 }
 
+constexpr StartKind starts[] = {StartKind::automatic, StartKind::zero, StartKind::gaussian, StartKind::bures,
+                                StartKind::subsample};
+
 }  // namespace
 
 std::optional<StartKind> SolverOptions::start() const {
-    for (const StartKind kind :
-         {StartKind::automatic, StartKind::zero, StartKind::gaussian, StartKind::bures, StartKind::subsample}) {
+    for (const StartKind kind : starts) {
         if (init == name_of(kind)) return kind;
     }
     return std::nullopt;
+}
+
+void SolverOptions::check_start() const {
+    if (start() || std::filesystem::exists(init)) return;
+    std::vector<std::string> names;
+    for (const StartKind kind : starts) names.push_back(name_of(kind));
+    throw InputError{fmt::format("--init: '{}' is neither a file nor one of {}.{}", init, fmt::join(names, ", "),
+                                 suggestion(init, names))};
 }
 
 void declare(CommandLine& line, ProblemOptions& options, bool target_required) {

@@ -26,8 +26,10 @@ struct ProblemOptions {
 struct SolverOptions {
     double tolerance = 1e-3;
     std::int64_t max_half_passes = 2000;
-    std::string init = "auto";                 // the name of a start, else a result file
-    std::optional<StartKind> start() const;    // nothing: a file
+    std::string init = "auto";               // the name of a start, else a result file
+    std::optional<StartKind> start() const;  // nothing: a file
+    // \throws InputError if it is neither a start\'s name nor a file that is there
+    void check_start() const;
     std::optional<Acceleration> acceleration;  // nothing: auto
     bool annealing = true;
     double time_limit = 0;  // seconds; 0: none

@@ -58,7 +58,7 @@ void expect_no_input(const std::vector<Named>& files, const CommandLine& line, c
         }
         keep("the --config file", line.config());
         // A result may take the place of the one that it goes on from: that is read by then.
-        if (option != "--output" && solver.init != "zero") keep("the --init file", solver.init);
+        if (option != "--output" && !solver.start()) keep("the --init file", solver.init);
     }
 }
 
@@ -71,6 +71,7 @@ void check_outputs(const Communicator& world, const CommandLine& line, const Pro
         {"--output", output.output}, {"--summary", output.summary}, {"--trace", output.trace}};
     agree(world, [&] {
         if (!world.is_root()) return;
+        solver.check_start();
         expect_different(files);
         expect_no_input(files, line, problem, solver);
     });

@@ -120,7 +120,7 @@ Verdict solve_and_audit(Coupling& coupling, Sinkhorn& sinkhorn, SinkhornState& s
         if (stop.agreed(world) == StopReason::signal) give_up(state);
 
         const double audited = verdict.audit.error();
-        if (!(audited <= largest_error)) {
+        if (std::isnan(audited) || (!verdict.audit.sampled && !(audited <= largest_error))) {
             throw Failure{
                 fmt::format("the audited error is {:.2g} (no plan has one above 2): rounding of the cost is {:.1g} "
                             "epsilon; use --precision double, a larger --epsilon, or points nearer to each other",

@@ -195,6 +195,7 @@ bool CoarseCorrection::build(const Potentials& potentials) {
         if (world.is_root()) built = build_on_root() ? 1 : 0;
     });
     world.broadcast(built);
+    if (built == 0) built_at_ = {};
     world.broadcast(widening_);
     return built != 0;
 }
@@ -236,7 +237,8 @@ std::vector<double> CoarseCorrection::operator()(std::span<const double> f, std:
                                                  std::span<const double> residual) {
     const double mean = fine_->mean(Side::row, residual);
     std::vector<double> centred(residual.begin(), residual.end());
-    for (double& r : centred) r -= mean;
+    const std::vector<double>& weights = fine_->local(Side::row).weights;
+    for (std::size_t i = 0; i < centred.size(); ++i) centred[i] = weights[i] > 0 ? centred[i] - mean : 0;
 
     const Grid& grid = fine_->grid();
     const double epsilon = widening_ * epsilon_;

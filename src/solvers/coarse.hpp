@@ -8,7 +8,7 @@
 // K_c = exp((f + g - C)/eps'), and R extends its solution to all x_i:
 //
 //     u_j = sum_i w_i(y_j) r_i                                w_i(y_j) = softmax over all x_i at a sampled y_j
-//     (I - Q_c R_c + 1 1^T/k) v = u                           dense, symmetric after scaling: Cholesky
+//     (I - Q_c R_c + 1 b^T) v = u                             dense, symmetric after scaling: Cholesky
 //     s_i = r_i + (eps'/eps) sum_j w_j(x_i) v_j               w_j(x_i) = softmax over the sampled y_j at x_i
 //
 // Both averages are k n pairs, the n m of a half-pass times a small k/m.

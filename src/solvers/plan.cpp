@@ -51,13 +51,17 @@ std::string in_bytes(double bytes) {
 
 // What coarse problems and sub-samples take on rank 0, which has the most of it: samples in full and their own part,
 // the dense matrix and its factor.
-double memory_of_samples(const PlanRequest& request) {
+double memory_of_samples(const PlanRequest& request, double n, double m) {
     const double pairs = static_cast<double>(request.rows) * static_cast<double>(request.columns);
     if (pairs < small_problem) return 0;
     const double k = static_cast<double>(CoarseCorrection::good_size(pairs));
     const double points = static_cast<double>(subsample_size(request.rows, request.dimension) +
                                               subsample_size(request.columns, request.dimension));
-    return 16 * k * k + points * static_cast<double>(request.dimension) * 24;
+    const double d = static_cast<double>(request.dimension);
+    // A block of all of a side's points against a sample rounds them once more; Gaussians are d x d on rank 0.
+    const double again = std::max(n, m) * (d * bytes_of_precision(request) + 16);
+    const double gaussians = request.cost.uses_products() && d <= 4096 ? 48 * d * d : 0;
+    return std::max(16 * k * k, gaussians) + points * d * 24 + again;
 }
 
 // The products of a sub-sample, or of all sources with the sampled targets: beside the problem's own.
@@ -154,7 +158,7 @@ double memory_of_rank(const PlanRequest& request, GridShape shape, int threads) 
     // While a part is read, its stripes are held beside it once.
     const double reading = 8 * d * std::max(n / shape.columns, m / shape.rows);
     return (n + m) * (point + 8 * vectors_of_a_side) + n * 8 * anderson_vectors + reading + fixed +
-           memory_of_samples(request);
+           memory_of_samples(request, n, m);
 }
 
 double bytes_of_products(const PlanRequest& request, GridShape shape) {

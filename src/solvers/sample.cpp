@@ -4,6 +4,8 @@
 #include <cmath>
 #include <random>
 
+#include "convoy/error.hpp"
+
 namespace convoy {
 
 namespace {
@@ -18,6 +20,7 @@ std::int64_t integer_mass(double weight) {
 // Number of a draw's mass: uniform in the draw's share of the total.
 std::vector<std::int64_t> draws(std::int64_t total, std::int64_t size, std::uint64_t seed, Side side) {
     std::mt19937_64 random{seed * 2 + (side == Side::row ? 0 : 1)};
+    CONVOY_EXPECT(total >= size);
     const Partition shares = Partition::even(total, size);
     std::vector<std::int64_t> at;
     for (std::int64_t k = 0; k < size; ++k) {

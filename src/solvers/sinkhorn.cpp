@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <limits>
@@ -24,7 +25,8 @@ constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 // An accelerated run whose error has not fallen by a tenth in so many iterations starts its memory afresh; near the
 // floor of the precision it ends.
 constexpr std::int64_t patience = 25;
-// No accelerated step moves a potential further than this times epsilon: sums stay within e^10 of what they were.
+// No accelerated step takes a potential further than this times epsilon from its exact image: sums stay within e^10 of
+// what they would be there.
 constexpr double largest_step = 10;
 // Corrections are right for small steps: they are Newton's.
 constexpr double largest_corrected_step = 5;
@@ -91,7 +93,7 @@ struct Sinkhorn::Found {
 
 Sinkhorn::Sinkhorn(Coupling& coupling, SinkhornOptions opts)
     : options{opts}, coupling_{&coupling}, range_bound_{coupling.cost_range_bound()} {
-    CONVOY_EXPECT(opts.epsilon > 0);
+    CONVOY_EXPECT(opts.epsilon > 0 && opts.anderson_memory > 0 && opts.coarse_points >= 0);
     // Products of two costs stay within fp64, costs with room to spare within fp32.
     const bool single = coupling.precision() == Precision::single;
     CONVOY_VALIDATE(
@@ -127,10 +129,14 @@ void Sinkhorn::step(SinkhornState& state) const {
     ++state.iterations;
 
     if (!state.target_fitted) fit_target(state);
-    if (state.status != Status::running) return;  // (f, g) is what was measured, or all that there is
+    if (state.status != Status::running) return;
     state.target_fitted = false;
 
     const Found rows = half_pass(Side::row, state, state.target_exact);
+    if (ended_unmeasured(state, state.target_exact)) {
+        take_off(state.f, state.epsilon, rows.log_sum);
+        state.marginal_error = nan;
+    }
     if (state.status == Status::converged) {
         // Points without mass have no say in the error, but a potential of their own: its exact value.
         const std::vector<double>& weights = coupling_->local(Side::row).weights;
@@ -144,14 +150,21 @@ void Sinkhorn::step(SinkhornState& state) const {
 }
 
 void Sinkhorn::fit_target(SinkhornState& state) const {
-    const Found columns = half_pass(Side::column, state, state.source_exact);
-    // Ended here, (f, g) is what was measured, but for a first half-pass: then g is not yet anything.
-    const bool first = state.half_passes == 1 && state.status != Status::failed;
-    if (state.status != Status::running && !first) return;
-    take_off(state.g, state.epsilon, columns.log_sum, state.relaxation.factor);
+    const bool measured = state.source_exact;
+    const Found columns = half_pass(Side::column, state, measured);
+    const bool unmeasured = ended_unmeasured(state, measured);
+    if (state.status != Status::running && !unmeasured) return;
+    take_off(state.g, state.epsilon, columns.log_sum, unmeasured ? 1 : state.relaxation.factor);
+    if (unmeasured) state.marginal_error = nan;
     state.source_exact = false;
     state.target_exact = state.relaxation.factor == 1;
     state.target_fitted = true;
+}
+
+// The run ends here (a limit, a request), and not with the pair that was measured last: what the half-pass found then
+// still makes one side exact.
+bool Sinkhorn::ended_unmeasured(const SinkhornState& state, bool measured) const {
+    return !measured && (state.status == Status::stopped || state.status == Status::not_converged);
 }
 
 // One reduction: records it, and ends the run where there is a reason to.
@@ -219,8 +232,9 @@ void Sinkhorn::judge(SinkhornState& state, double error) const {
 // f from the row sums: exact, or accelerated at the target epsilon.
 void Sinkhorn::update_source(SinkhornState& state, const std::vector<double>& log_sum, double error) const {
     RelaxationState& relaxation = state.relaxation;
-    relaxation.active = !state.annealing && (relaxation.active || state.since_best >= hopeless ||
-                                             options.acceleration == Acceleration::over_relaxation);
+    const bool asked = options.acceleration == Acceleration::over_relaxation;
+    const bool fallen_back = relaxation.active || state.since_best >= hopeless;
+    relaxation.active = !state.annealing && options.acceleration != Acceleration::plain && (asked || fallen_back);
     if (state.annealing || options.acceleration == Acceleration::plain || relaxation.active) {
         take_off(state.f, state.epsilon, log_sum, relaxation.factor);
         state.source_exact = relaxation.factor == 1;
@@ -238,11 +252,15 @@ void Sinkhorn::update_source(SinkhornState& state, const std::vector<double>& lo
     }
     state.last_error = error;
     std::vector<double> residual(log_sum.size()), image = state.f;
-    for (std::size_t i = 0; i < residual.size(); ++i) residual[i] = -state.epsilon * log_sum[i];
+    // Its image repairs a point that is far off; in the memory its residual would drown all others.
+    for (std::size_t i = 0; i < residual.size(); ++i) {
+        residual[i] = -state.epsilon * std::clamp(log_sum[i], -largest_step, largest_step);
+    }
     take_off(image, state.epsilon, log_sum);
     const bool corrected = corrects(state, error);
     state.coarse.corrected = corrected;
     if (corrected) state.coarse.image = image;
+    const std::vector<double> exact = image;
     const auto capacity = static_cast<std::size_t>(options.anderson_memory);
     AndersonStep step =
         anderson_step(*coupling_, Side::row, state.memory, capacity, std::move(residual), std::move(image));
@@ -252,7 +270,7 @@ void Sinkhorn::update_source(SinkhornState& state, const std::vector<double>& lo
         for (std::size_t i = 0; i < more.size(); ++i) step.next[i] += state.coarse.trust * more[i];
     }
     const double largest = corrected ? largest_corrected_step : largest_step;
-    const bool whole_step = limit_step(state.f, step.next, largest * state.epsilon);
+    const bool whole_step = limit_step(exact, step.next, largest * state.epsilon);
     state.f = std::move(step.next);
     state.source_exact = plain && whole_step;
 }
@@ -349,17 +367,21 @@ std::vector<double> Sinkhorn::correction(SinkhornState& state, const std::vector
     const CoarseCorrection::Potentials formed{coarse.f, coarse.g};
     if (coarse_->built_at() != formed && !coarse_->build(formed)) {
         coarse.abandoned = true;
+        coarse_.reset();
         return std::vector<double>(residual.size(), 0.0);
     }
     state.other_work += coarse_->pairs() / pairs;
     return (*coarse_)(state.f, state.g, residual);
 }
 
-// Takes `to` back towards `from` until no move exceeds `limit`: an extrapolation from noise must not run away. True if
-// it could stay.
+// Takes `to` back towards the exact image until no point with mass is further from it than `limit`: an extrapolation
+// from noise must not run away. True if it could stay.
 bool Sinkhorn::limit_step(const std::vector<double>& from, std::vector<double>& to, double limit) const {
     double largest = 0;
-    for (std::size_t i = 0; i < to.size(); ++i) largest = std::max(largest, std::abs(to[i] - from[i]));
+    const std::vector<double>& weights = coupling_->local(Side::row).weights;
+    for (std::size_t i = 0; i < to.size(); ++i) {
+        if (weights[i] > 0) largest = std::max(largest, std::abs(to[i] - from[i]));
+    }
     coupling_->grid().world().max(std::span{&largest, 1});
     if (largest <= limit) return true;
     for (std::size_t i = 0; i < to.size(); ++i) to[i] = from[i] + limit / largest * (to[i] - from[i]);

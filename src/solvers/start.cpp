@@ -14,6 +14,7 @@ namespace convoy {
 
 namespace {
 
+constexpr double hopeless = 2;            // L1, of two distributions
 constexpr std::int64_t looked_at = 1024;  // rows whose marginals judge a candidate
 constexpr double good = 0.1;              // an error that no other candidate will beat by much
 constexpr double bad = 0.5;               // an error that a sub-sample may well beat, though it is dear
@@ -47,7 +48,8 @@ class Judge {
         const auto log_sum = some_rows_.reduce(Side::row, {own, state.g}, epsilon, Safety::shifted);
         state.other_work += static_cast<double>(rows_.cloud.rows) / static_cast<double>(coupling_->points(Side::row));
         const double error = some_rows_.marginal_error(Side::row, log_sum);
-        return {kind, std::move(state), std::isfinite(error) ? error : 2};
+        const bool good_for_something = std::isfinite(error) && state.status != Status::failed;
+        return {kind, std::move(state), good_for_something ? std::min(error, hopeless) : hopeless};
     }
 
  private:
@@ -62,7 +64,9 @@ class Judge {
 bool gaussian_is_cheap(const Coupling& coupling) {
     const auto n = static_cast<double>(coupling.points(Side::row) + coupling.points(Side::column));
     const auto d = static_cast<double>(coupling.dimension());
-    return n * d * d + 30 * d * d * d < 4 * pairs_of(coupling) * d;
+    constexpr double most_dimensions = 4096;  // factorised on rank 0, by one thread
+    const auto ranks = static_cast<double>(coupling.grid().world().size());
+    return d <= most_dimensions && n * d * d + 30 * ranks * d * d * d < 4 * pairs_of(coupling) * d;
 }
 
 struct Extended {
@@ -96,7 +100,7 @@ Extended solve_subsample(Coupling& coupling, const Sinkhorn& sinkhorn, const Sto
     SinkhornOptions options = sinkhorn.options;
     options.tolerance = std::max(options.tolerance, loosest);
     options.epsilon *= widening;
-    options.max_half_passes = std::min(options.max_half_passes, longest);
+    options.max_half_passes = longest;
     Sinkhorn inner{small, options};
     inner.observer = [&](const SinkhornState&) { return stop(); };
     const bool again = pairs_of(small) >= small_problem;
@@ -136,16 +140,16 @@ class Choice {
             gaussian = GaussianStart{coupling_}.potentials(epsilon, {GaussianKind::entropic, GaussianKind::bures});
         const bool first = !gaussian.empty() && coupling_.dimension() > many_dimensions;
         if (first) try_gaussians(gaussian);
-        if (candidates_.empty() || best()->error > (first ? bad : good)) {
+        if (candidates_.empty() || (may_go_on() && best()->error > (first ? bad : good))) {
             Extended sample = solve_subsample(coupling_, sinkhorn_, stop_);
             const bool likely =
                 !first && !gaussian.empty() && distance(coupling_, sample.f, gaussian.front(), epsilon) < close;
             try_candidate(StartKind::subsample, std::move(sample.f),
                           fmt::format("a sub-sample of {} x {} points", sample.rows, sample.columns));
             candidates_.back().state.other_work += sample.work;
-            if (likely) try_gaussians(gaussian);
+            if (likely && may_go_on()) try_gaussians(gaussian);
         }
-        return best_start();
+        return best()->error < hopeless || !may_go_on() ? best_start() : zero_start(sinkhorn_);
     }
 
  private:
@@ -157,9 +161,12 @@ class Choice {
     void try_gaussians(std::vector<std::vector<double>>& potentials) {
         try_candidate(StartKind::gaussian, std::move(potentials[0]), "gaussian");
         // A near-solution: nothing is gained by looking further.
-        if (candidates_.back().error > sinkhorn_.options.tolerance / 4)
+        if (may_go_on() && candidates_.back().error > sinkhorn_.options.tolerance / 4)
             try_candidate(StartKind::bures, std::move(potentials[1]), "bures");
     }
+
+    // Nobody asked to stop. The same answer on all ranks.
+    bool may_go_on() const { return candidates_.back().state.status != Status::stopped; }
 
     std::vector<Candidate>::iterator best() {
         return std::ranges::min_element(candidates_, {}, [](const Candidate& c) { return c.error; });

@@ -170,7 +170,7 @@ ExactSums sums_of_run(Coupling& coupling, const std::vector<double>& f, const st
 
 // The L1 error of all points from that of the looked-at ones: their share of the mass scales it.
 double error_of(const Coupling& coupling, Side side, const std::vector<std::int64_t>& rows,
-                const std::vector<double>& log_sum, std::int64_t& counted) {
+                const std::vector<double>& log_sum, bool sampled, std::int64_t& counted) {
     std::array<double, 3> sums{0, 0, static_cast<double>(rows.size())};
     for (std::size_t k = 0; k < rows.size(); ++k) {
         const double weight = coupling.local(side).weights[static_cast<std::size_t>(rows[k])];
@@ -179,7 +179,9 @@ double error_of(const Coupling& coupling, Side side, const std::vector<std::int6
     }
     coupling.sum_over_parts(side, sums);
     counted = static_cast<std::int64_t>(sums[2]);
-    return sums[1] > 0 ? sums[0] / sums[1] : 0;
+    const double error = sums[1] > 0 ? sums[0] / sums[1] : 0;
+    // No distribution is further than 2 from another, but an estimate may be.
+    return sampled && error > 2 ? 2 : error;
 }
 
 // sum_i w_i s_i term_i over one side, s the marginal relative to w.
@@ -217,8 +219,9 @@ Verdict audit_and_value(Coupling& coupling, const std::vector<double>& f, const 
 
     Verdict verdict;
     verdict.audit.sampled = !all;
-    verdict.audit.source_error = error_of(coupling, Side::row, rows, row_sums.log_sum, verdict.audit.rows);
-    verdict.audit.target_error = error_of(coupling, Side::column, columns, column_sums.log_sum, verdict.audit.columns);
+    verdict.audit.source_error = error_of(coupling, Side::row, rows, row_sums.log_sum, !all, verdict.audit.rows);
+    verdict.audit.target_error =
+        error_of(coupling, Side::column, columns, column_sums.log_sum, !all, verdict.audit.columns);
     if (!all) {  // values need every row's sums: a pass in the precision of the run
         row_sums = sums_of_run(coupling, f, g, epsilon);
         // Only the entropy asks for all columns' sums; theirs are 1 to within the error, which is not worth a pass.

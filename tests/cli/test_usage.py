@@ -84,7 +84,7 @@ class Usage(ProgramTest):
                       ["--max-half-passes", "1.5"], ["--precision", "half"], ["--device", "gpu"], ["--grid", "2by2"],
                       ["--threads", "0"], ["--threads", "-2"], ["--memory", "16X"], ["--memory", "-1G"],
                       ["--time-limit", "soon"], ["--time-limit", "0"], ["--time-limit", "1h30"], ["--seed", "-1"], ["--annealing", "maybe"],
-                      ["--acceleration", "fast"], ["--source-scale", "0"], ["--target-scale", "1/0"],
+                      ["--acceleration", "fast"], ["--init", "gausian"], ["--source-scale", "0"], ["--target-scale", "1/0"],
                       ["--cache", "maybe"]):
             with self.subTest(words):
                 self.assert_refused(self.run_program("solve", "x.npy", "y.npy", "-o", "out.h5", *words))

@@ -270,6 +270,85 @@ TEST(Sinkhorn, CoarseCorrectionsSaveHalfPassesWhereTheSampleSeesTheKernel) {
     EXPECT_EQ(anderson.other_work, 0);
 }
 
+TEST(Sinkhorn, OnePointFarOutWithHardlyAnyMassHoldsNobodyUp) {
+    for (const double mass : {0.0, 1e-6}) {
+        Problem p = problem(300, 250, 2, "sqeuclidean", 0.1);
+        p.source.points[10] = 100;
+        p.source.points[11] = -100;
+        p.source.weights[5] = mass;
+        p.source = weighted_cloud(p.source.points, 2, p.source.weights);
+        std::int64_t plain = 0;
+        for (const Acceleration acceleration : {Acceleration::plain, Acceleration::anderson, Acceleration::coarse}) {
+            Coupling coupling = coupling_of(p, {Communicator::world().size(), 1}, Precision::fp64);
+            SinkhornOptions options = options_for(p);
+            options.acceleration = acceleration;
+            const Sinkhorn sinkhorn{coupling, options};
+            // A start that is a thousand epsilon off there, and right elsewhere.
+            const SinkhornState solution = solved(coupling, options);
+            SinkhornState state = sinkhorn.start(solution.f, solution.g);
+            for (std::int64_t i = 0; i < coupling.local(Side::row).rows; ++i) {
+                const bool far = coupling.local(Side::row).point(i)[0] == 100;
+                state.f[static_cast<std::size_t>(i)] += far ? 1000 * p.epsilon : 0.3 * p.epsilon * std::sin(i);
+            }
+
+            while (state.status == Status::running) sinkhorn.step(state);
+
+            EXPECT_EQ(state.status, Status::converged);
+            if (acceleration == Acceleration::plain) plain = state.half_passes;
+            EXPECT_LE(state.half_passes, plain) << name_of(acceleration);
+        }
+    }
+}
+
+TEST(Sinkhorn, EndsAtAnyLimitWithPotentialsThatOneSideIsExactFor) {
+    const Problem p = problem(200, 150, 2, "sqeuclidean", 0.02);
+    for (const Acceleration acceleration : every_acceleration) {
+        for (const std::int64_t limit : {1, 2, 25, 26, 27, 28, 29, 30, 31, 32}) {
+            Coupling coupling = coupling_of(p, {1, Communicator::world().size()}, Precision::fp64);
+            SinkhornOptions options = options_for(p, 1e-9);
+            options.acceleration = acceleration;
+            options.annealing = false;
+            options.max_half_passes = limit;
+
+            const SinkhornState state = solved(coupling, options);
+
+            ASSERT_EQ(state.status, Status::not_converged);
+            const Audit audit = audit_and_value(coupling, state.f, state.g, p.epsilon, 0).audit;
+            const double exact = std::min(audit.source_error, audit.target_error);
+            // Or the pair is the measured one, whose other side is exact to the step before.
+            if (std::isnan(state.marginal_error)) {
+                EXPECT_LT(exact, 1e-10) << name_of(acceleration) << " " << limit;
+            } else {
+                EXPECT_NEAR(state.marginal_error, audit.error(), 1e-10) << name_of(acceleration) << " " << limit;
+            }
+        }
+    }
+}
+
+TEST(Sinkhorn, RestoredIntoTheSameSolverGoesOnWithTheSameBits) {
+    const Problem p = problem(700, 600, 2, "sqeuclidean", 0.002);
+    Coupling coupling = coupling_of(p, {Communicator::world().size(), 1}, Precision::single);
+    SinkhornOptions options = options_for(p);
+    options.acceleration = Acceleration::coarse;
+    options.coarse_points = 50;
+    options.max_half_passes = 120;
+    const Sinkhorn sinkhorn{coupling, options};
+    std::vector<SinkhornState> saved{sinkhorn.start()};
+    while (saved.back().status == Status::running) {
+        SinkhornState next = saved.back();
+        sinkhorn.step(next);
+        saved.push_back(std::move(next));
+    }
+
+    for (std::size_t k = 0; k + 1 < saved.size(); k += 5) {
+        SinkhornState state = saved[k];
+        while (state.status == Status::running) sinkhorn.step(state);
+
+        EXPECT_EQ(state.f, saved.back().f) << "from step " << k;
+        EXPECT_EQ(state.half_passes, saved.back().half_passes);
+    }
+}
+
 TEST(Sinkhorn, FallsBackToOverRelaxationWhereNothingElseHelps) {
     const Problem p = problem(200, 150, 2, "sqeuclidean", 0.02);
     Coupling coupling = coupling_of(p, {1, Communicator::world().size()}, Precision::fp64);
@@ -286,6 +365,16 @@ TEST(Sinkhorn, FallsBackToOverRelaxationWhereNothingElseHelps) {
     EXPECT_TRUE(state.relaxation.active);
     EXPECT_EQ(state.status, Status::converged) << state.reason;
     EXPECT_LE(audit_and_value(coupling, state.f, state.g, p.epsilon, 0).audit.error(), 1.0001e-7);
+
+    options.acceleration = Acceleration::plain;  // asked for, plain stays plain
+    options.max_half_passes = 20;
+    const Sinkhorn plain{coupling, options};
+    state = plain.start();
+    state.annealing = false;
+    state.epsilon = p.epsilon;
+    state.since_best = 75;
+    while (state.status == Status::running) plain.step(state);
+    EXPECT_FALSE(state.relaxation.active);
 }
 
 TEST(Sinkhorn, StartsFromPotentialsAndConvergesAtOnceFromASolution) {
