@@ -16,7 +16,8 @@ constexpr double widening_step = 1.25, largest_widening = 100;
 // Keeps the coarse problem regular: no error is amplified more than 1 / (1 - rho) times.
 constexpr double rho = 0.99;
 constexpr std::int64_t smallest = 128, largest = 4096;
-constexpr std::int64_t rows_looked_at = 256;  // for the perplexity
+constexpr std::int64_t small_system = 600;
+constexpr std::int64_t rows_looked_at = 64;  // for the perplexity
 
 // The sample's points as products see them: centred where that changes no cost, of norm 1 for `cosine`.
 std::vector<double> points_for_products(const Coupling& fine, const Cloud& cloud) {
@@ -202,6 +203,9 @@ bool CoarseCorrection::build(const Potentials& potentials) {
 
 bool CoarseCorrection::build_on_root() {
     dense_.reset();
+    // Waking threads for a small system, and having them wait in the way of the next pass, costs more than it brings.
+    std::optional<dense::OneThreadEach> alone;
+    if (target_.cloud.rows <= small_system) alone.emplace();
     const Cloud &x = source_.cloud, &y = target_.cloud;
     std::vector<double> s = slacks(*fine_, x, y, built_at_);
     const double wanted = std::min(wanted_perplexity, static_cast<double>(x.rows) / 4);
@@ -225,6 +229,7 @@ bool CoarseCorrection::build_on_root() {
 void CoarseCorrection::solve(std::vector<double>& averages) const {
     const Communicator& world = fine_->grid().world();
     if (world.is_root()) {
+        const dense::OneThreadEach alone;
         const std::int64_t rows = std::ssize(averages);
         for (std::size_t j = 0; j < averages.size(); ++j) averages[j] *= dense_->root[j];
         dense_->factor->solve({averages.data(), 1, rows, rows});
