@@ -149,7 +149,10 @@ class Choice {
             candidates_.back().state.other_work += sample.work;
             if (likely && may_go_on()) try_gaussians(gaussian);
         }
-        return best()->error < hopeless || !may_go_on() ? best_start() : zero_start(sinkhorn_);
+        if (best()->error < hopeless || !may_go_on()) return best_start();
+        Start nothing_served = zero_start(sinkhorn_);
+        for (const Candidate& c : candidates_) nothing_served.state.other_work += work_of(c);
+        return nothing_served;
     }
 
  private:
@@ -172,11 +175,13 @@ class Choice {
         return std::ranges::min_element(candidates_, {}, [](const Candidate& c) { return c.error; });
     }
 
+    static double work_of(const Candidate& c) { return static_cast<double>(c.state.half_passes) + c.state.other_work; }
+
     // What was tried beside the best is work too.
     Start best_start() {
         Candidate& chosen = *best();
         for (const Candidate& c : candidates_) {
-            if (&c != &chosen) chosen.state.other_work += static_cast<double>(c.state.half_passes) + c.state.other_work;
+            if (&c != &chosen) chosen.state.other_work += work_of(c);
         }
         return {std::move(chosen.state), chosen.kind,
                 fmt::format("{} (first errors: {})", name_of(chosen.kind), explain_)};

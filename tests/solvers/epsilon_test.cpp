@@ -10,6 +10,7 @@
 
 #include "../parallel/scatter.hpp"
 #include "convoy/error.hpp"
+#include "random_cloud.hpp"
 #include "track.hpp"
 
 namespace convoy {
@@ -22,18 +23,7 @@ const std::vector<Cost> all_costs{Cost{},
                                   Cost{CostKind::dot},
                                   Cost{CostKind::cosine}};
 
-Cloud random_cloud(std::uint64_t seed, std::int64_t rows, std::int64_t dimension, double centre, double spread,
-                   bool weighted = false) {
-    std::mt19937_64 random{seed};
-    std::normal_distribution<double> normal;
-    std::vector<double> points(static_cast<std::size_t>(rows * dimension)), weights(static_cast<std::size_t>(rows), 1);
-    for (double& v : points) v = centre + spread * normal(random);
-    // Every third point has no mass, the first among them.
-    if (weighted)
-        for (std::size_t i = 0; i < weights.size(); ++i)
-            weights[i] = static_cast<double>(i % 3) * std::abs(normal(random));
-    return weighted_cloud(std::move(points), dimension, std::move(weights));
-}
+using test::random_cloud;
 
 // The definition, over all pairs, in a wider type.
 CostMoments brute_force(const Cost& cost, const Cloud& x, const Cloud& y) {

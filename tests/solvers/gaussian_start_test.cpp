@@ -10,6 +10,7 @@
 
 #include "../parallel/scatter.hpp"
 #include "convoy/error.hpp"
+#include "random_cloud.hpp"
 
 namespace convoy {
 namespace {
@@ -21,18 +22,7 @@ constexpr GaussianKind kinds[] = {GaussianKind::entropic, GaussianKind::bures};
 
 const Cost half_squared{CostKind::pnorm, 2}, dot{CostKind::dot}, cosine{CostKind::cosine};
 
-Cloud random_cloud(std::uint64_t seed, std::int64_t rows, std::int64_t dimension, double centre, double spread,
-                   bool weighted = false) {
-    std::mt19937_64 random{seed};
-    std::normal_distribution<double> normal;
-    std::vector<double> points(static_cast<std::size_t>(rows * dimension)), weights(static_cast<std::size_t>(rows), 1);
-    for (double& v : points) v = centre + spread * normal(random);
-    // Every third point has no mass, the first among them.
-    if (weighted)
-        for (std::size_t i = 0; i < weights.size(); ++i)
-            weights[i] = static_cast<double>(i % 3) * (0.5 + std::abs(normal(random)));
-    return weighted_cloud(std::move(points), dimension, std::move(weights));
-}
+using test::random_cloud;
 
 Coupling coupling_of(const Grid& grid, const Cloud& x, const Cloud& y, const Cost& cost = Cost{}) {
     return {grid, test::scatter(grid, Side::row, x), test::scatter(grid, Side::column, y), cost, Precision::fp64};

@@ -1,10 +1,5 @@
-// The CPU backend: rounds and centres the points once, cuts every verb into tiles, runs them on OpenMP threads.
-//
-// How a verb is cut depends on sizes only, never on the number of threads: results are the same bits for any of them.
-//
-//     staying side    tasks of task_rows points (whole panels); if there are few of them, the summed side is cut into
-//                     chunks as well, whose partial results are added up in order
-//     summed side     tiles whose points fill a part of the L2 cache; single-precision sums end at a tile, in fp64
+// The CPU backend: rounds and centres the points once, cuts every verb into tiles (call.hpp), runs them on OpenMP
+// threads.
 
 #include <omp.h>
 
@@ -12,12 +7,9 @@
 #include <cmath>
 #include <limits>
 #include <numbers>
-#include <optional>
 
 #include "kernels/block.hpp"
-#include "kernels/cpu/kept_products.hpp"
-#include "kernels/cpu/rounded_cloud.hpp"
-#include "kernels/cpu/tile.hpp"
+#include "kernels/cpu/call.hpp"
 
 namespace convoy {
 
@@ -25,47 +17,27 @@ namespace {
 
 using cpu::Aligned;
 using cpu::allocate;
+using cpu::BlockPoints;
+using cpu::ceil_div;
 using cpu::CostOffsets;
-using cpu::KeptProducts;
+using cpu::no_mass;
 using cpu::PairForm;
 using cpu::RoundedCloud;
+using cpu::task_rows;
 using cpu::Tile;
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
-constexpr double log2e = std::numbers::log2e;
 constexpr double ln2 = std::numbers::ln2;
-constexpr std::int64_t task_rows = 128;
-constexpr std::int64_t few = 10000;  // numbers that are not worth waking threads
-constexpr std::int64_t wanted_tasks = 128;
-constexpr std::int64_t partial_numbers = std::int64_t{1} << 24;
-constexpr std::int64_t longest_buffer = 128;  // of tiles whose logits are stored: panel x buffer stays in L1
-// The logit of a point without mass: its terms are exactly 0, and a maximum this low means that there was no other.
-constexpr double no_mass = -1e30;
-
-std::int64_t ceil_div(std::int64_t a, std::int64_t b) {
-    return (a + b - 1) / b;
-}
 
 template <class T>
 class CpuBlock final : public Block {
  public:
     explicit CpuBlock(const BlockProblem& problem)
-        : problem_{problem},
-          kernels_{cpu::tile_kernels<T>()},
-          d_{problem.source->dimension},
-          own_term_{problem.cost, problem.centre},
-          sides_{RoundedCloud<T>{*problem.source, problem.cost, problem.centre, own_term_},
-                 RoundedCloud<T>{*problem.target, problem.cost, problem.centre, own_term_}},
-          reference_{make_reference_block(problem)} {
-        choose_form();
-        if (problem.keep_products && problem.cost.uses_products()) {
-            kept_.emplace(sides_[0], sides_[1], d_);
-        }
-    }
+        : kernels_{cpu::tile_kernels<T>()}, points_{problem}, reference_{make_reference_block(problem)} {}
 
     void reduce(Side stays, LocalRun range, const Potentials& potentials, double epsilon, Safety safety,
                 Sums& out) const override {
-        if (kept_ && stays == Side::column && safety == Safety::shifted) {
+        if (points_.kept && stays == Side::column && safety == Safety::shifted) {
             return reduce_kept_columns(range, potentials, epsilon, out);
         }
         std::vector<double> none;
@@ -84,34 +56,18 @@ class CpuBlock final : public Block {
     }
 
     Kept kept_products() const override {
-        return kept_ ? Kept{static_cast<double>(kept_->bytes()), kept_->seconds()} : Kept{};
+        return points_.kept ? Kept{static_cast<double>(points_.kept->bytes()), points_.kept->seconds()} : Kept{};
     }
 
     double rounding_of_cost() const override {
         const double ulp = static_cast<double>(std::numeric_limits<T>::epsilon());
-        const double largest = std::max(sides_[0].largest_norm, sides_[1].largest_norm);
-        if (problem_.cost.uses_products()) return ulp * problem_.cost.product_factor() / 2 * largest * largest;
-        return ulp * problem_.cost.range_bound(sides_[0].largest_norm, sides_[1].largest_norm);
+        const double largest = std::max(points_.sides[0].largest_norm, points_.sides[1].largest_norm);
+        if (points_.cost.uses_products()) return ulp * points_.cost.product_factor() / 2 * largest * largest;
+        return ulp * points_.cost.range_bound(points_.sides[0].largest_norm, points_.sides[1].largest_norm);
     }
 
  private:
-    // Everything about one call that its tasks share.
-    struct Call {
-        Side stays;
-        LocalRun range;
-        bool safe;
-        const Weighting* weighting;
-        std::span<const double> potential;  // of the staying side
-        PairForm form;
-        double factor;       // of the form's cost
-        double scale;        // log2(e) / eps, 0 for eps = infinity
-        Aligned<T> g, w;     // of the summed side
-        Aligned<T> columns;  // Weighting::columns, rounded about their means
-        std::vector<double> column_means;
-        Aligned<T> cost_columns;     // W_j in the precision of the costs
-        Aligned<T> density_columns;  // -log2 of the summed weights, and what rounding took off g_j
-        std::int64_t tile, chunks, chunk;
-    };
+    using Call = cpu::Call<T>;
 
     // A task's working memory.
     struct Scratch {
@@ -119,143 +75,17 @@ class CpuBlock final : public Block {
         std::vector<double> sums, values, correction;
     };
 
-    const RoundedCloud<T>& side(Side s) const { return sides_[s == Side::row ? 0 : 1]; }
     std::int64_t panel() const { return kernels_.panel_rows; }
-
-    void choose_form() {
-        const Cost& cost = problem_.cost;
-        switch (cost.kind()) {
-            case CostKind::sqeuclidean:
-                form_ = PairForm::square;
-                break;
-            case CostKind::euclidean:
-                form_ = PairForm::root;
-                break;
-            case CostKind::pnorm:
-                form_ = cost.uses_products() ? PairForm::square : PairForm::power;
-                factor_ = cost.uses_products() ? 0.5 : 1 / cost.p();
-                break;
-            case CostKind::dot:
-            case CostKind::cosine:
-                form_ = PairForm::inner;
-                factor_ = -cost.product_factor();
-                break;
-        }
-    }
-
-    // f or g with everything of the logit that belongs to one point, in units of log 2.
-    double own_logit(double potential, double own, const Call& call) const {
-        return call.scale == 0 ? 0 : call.scale * (potential - own);
-    }
-
-    Call prepared(Side stays, LocalRun range, const Potentials& potentials, double epsilon, Safety safety,
-                  const Weighting* weighting) const {
-        Call call{};
-        call.stays = stays;
-        call.range = range;
-        call.safe = safety == Safety::safe;
-        call.weighting = weighting;
-        call.potential = stays == Side::row ? potentials.f : potentials.g;
-        call.scale = std::isinf(epsilon) ? 0 : log2e / epsilon;
-        // Costs that are asked for come from differences, which are more exact, unless a pass over products is far
-        // quicker.
-        const bool costs = weighting != nullptr && weighting->kind != Weighting::Kind::columns;
-        const bool gradients = costs && weighting->kind == Weighting::Kind::gradient;
-        const bool products = problem_.cost.uses_products() && (!costs || (kept_ && !gradients));
-        call.form = !products ? form_ : kept_ ? PairForm::kept : PairForm::product;
-        call.factor = products ? problem_.cost.product_factor() : factor_;
-
-        round_potentials(call, stays == Side::row ? potentials.g : potentials.f);
-        if (weighting != nullptr && weighting->kind == Weighting::Kind::columns) round_columns(call);
-        if (costs) round_offsets(call);
-        cut(call);
-        return call;
-    }
-
-    bool own_terms_count(const Call& call) const {
-        return call.form == PairForm::product || call.form == PairForm::kept || call.form == PairForm::inner;
-    }
-
-    // g and w of the summed side: what rounding takes off a logit goes into its weight.
-    void round_potentials(Call& call, std::span<const double> potential) const {
-        const RoundedCloud<T>& summed = side(other(call.stays));
-        // Whole panels: what lies beyond the last point has no mass.
-        const std::int64_t padded = ceil_div(summed.rows, panel()) * panel();
-        call.g = allocate<T>(padded);
-        call.w = allocate<T>(padded);
-        std::fill(call.g.get() + summed.rows, call.g.get() + padded, static_cast<T>(no_mass));
-        std::fill(call.w.get() + summed.rows, call.w.get() + padded, T(0));
-        const bool own = own_terms_count(call);
-#pragma omp parallel for schedule(static) if (summed.rows > few)
-        for (std::int64_t j = 0; j < summed.rows; ++j) {
-            const auto at = static_cast<std::size_t>(j);
-            const double exact = own_logit(potential[at], own ? summed.own[at] : 0, call) + summed.log_weights[at];
-            const bool mass = summed.log_weights[at] > -infinity;
-            const T rounded_g = static_cast<T>(mass ? exact : no_mass);
-            call.g[at] = rounded_g;
-            call.w[at] = mass ? static_cast<T>(std::exp2(exact - static_cast<double>(rounded_g))) : T(0);
-        }
-    }
-
-    // What turns inner products into costs, and logits into log densities.
-    void round_offsets(Call& call) const {
-        const RoundedCloud<T>& summed = side(other(call.stays));
-        call.cost_columns = allocate<T>(summed.rows);
-        for (std::size_t j = 0; j < summed.own.size(); ++j) {
-            call.cost_columns[j] = own_terms_count(call) ? static_cast<T>(summed.own[j]) : T(0);
-        }
-        if (call.weighting->kind != Weighting::Kind::values) return;
-        call.density_columns = allocate<T>(summed.rows);
-        for (std::size_t j = 0; j < summed.log_weights.size(); ++j) {
-            const double residue = std::log2(static_cast<double>(call.w[j]));
-            call.density_columns[j] = call.w[j] > 0 ? static_cast<T>(residue - summed.log_weights[j]) : T(0);
-        }
-    }
-
-    // Tiles and chunks of the summed side.
-    void cut(Call& call) const {
-        const std::int64_t summed = side(other(call.stays)).rows;
-        call.tile = call.form == PairForm::kept ? cpu::longest_tile : cpu::columns_of_tile<T>(d_);
-        if (call.weighting != nullptr || call.safe) call.tile = std::min(call.tile, longest_buffer);
-        const std::int64_t tasks = ceil_div(std::max<std::int64_t>(call.range.count, 1), task_rows);
-        const std::int64_t width = call.weighting == nullptr ? 1 : std::max<std::int64_t>(call.weighting->width, 1);
-        // Enough of them, not too short, and their partial results in bounded memory.
-        const std::int64_t most = std::min(std::max<std::int64_t>(ceil_div(summed, 4 * call.tile), 1),
-                                           std::max<std::int64_t>(partial_numbers / (tasks * task_rows * width), 1));
-        const std::int64_t wanted = std::clamp<std::int64_t>(ceil_div(wanted_tasks, tasks), 1, most);
-        call.chunk = ceil_div(ceil_div(std::max<std::int64_t>(summed, 1), wanted), call.tile) * call.tile;
-        call.chunks = std::max<std::int64_t>(ceil_div(summed, call.chunk), 1);
-    }
-
-    // Averages of columns are formed about the columns' means: far-off values lose nothing in single precision.
-    void round_columns(Call& call) const {
-        const std::int64_t rows = side(other(call.stays)).rows;
-        const std::int64_t width = call.weighting->width;
-        call.column_means.assign(static_cast<std::size_t>(width), 0.0);
-        const double* v = call.weighting->columns.data();
-        for (std::int64_t j = 0; j < rows; ++j) {
-            for (std::int64_t k = 0; k < width; ++k) call.column_means[static_cast<std::size_t>(k)] += v[j * width + k];
-        }
-        for (double& mean : call.column_means) mean /= static_cast<double>(std::max<std::int64_t>(rows, 1));
-        call.columns = allocate<T>(rows * width);
-#pragma omp parallel for schedule(static) if (rows * width > few)
-        for (std::int64_t j = 0; j < rows; ++j) {
-            for (std::int64_t k = 0; k < width; ++k) {
-                call.columns[static_cast<std::size_t>(j * width + k)] =
-                    static_cast<T>(v[j * width + k] - call.column_means[static_cast<std::size_t>(k)]);
-            }
-        }
-    }
 
     Scratch scratch(const Call& call) const {
         const auto p = static_cast<std::size_t>(panel());
         Scratch s;
-        if (call.form != PairForm::kept) s.x = allocate<T>(panel() * d_);
+        if (call.form != PairForm::kept) s.x = allocate<T>(panel() * points_.dimension);
         s.f = allocate<T>(panel());
         s.correction.resize(p);
         s.sums.resize(p);
-        if (call.weighting == nullptr && !call.safe) return s;
-        if (transposed(call)) s.products = allocate<T>(panel() * call.tile);
+        if (!call.buffered()) return s;
+        if (call.transposed()) s.products = allocate<T>(panel() * call.tile);
         s.logits = allocate<T>(panel() * call.tile);
         s.costs = allocate<T>(panel() * call.tile);
         s.densities = allocate<T>(panel() * call.tile);
@@ -267,37 +97,27 @@ class CpuBlock final : public Block {
         return s;
     }
 
-    // Kept products lie row beside row: where columns stay, tiles of them are turned round.
-    static bool transposed(const Call& call) {
-        return call.form == PairForm::kept && call.stays == Side::column;
-    }
-
     void reduce_kept_columns(LocalRun range, const Potentials& potentials, double epsilon, Sums& out) const {
-        const Call call = prepared(Side::column, range, potentials, epsilon, Safety::shifted, nullptr);
+        const Call call{points_, Side::column, range, potentials, epsilon, Safety::shifted, nullptr};
         const auto count = static_cast<std::size_t>(range.count);
         std::vector<T> g(count);
         std::vector<double> correction(count);
         for (std::size_t j = 0; j < count; ++j) {
             const std::size_t at = static_cast<std::size_t>(range.first.value) + j;
-            const double exact = own_logit(potentials.g[at], sides_[1].own[at], call);
+            const double exact = call.own_logit(potentials.g[at], points_.sides[1].own[at]);
             g[j] = static_cast<T>(exact);
             correction[j] = exact - static_cast<double>(g[j]);
         }
         out.sum = cpu::column_sums<T>(
-            {*kept_, kept_unit(call), sides_[0].rows, call.g.get(), call.w.get(), range.first.value, g});
+            {*points_.kept, call.kept_unit(), points_.sides[0].rows, call.g.get(), call.w.get(), range.first.value, g});
         out.max.clear();
         for (std::size_t j = 0; j < count; ++j) out.sum[j] *= std::exp2(correction[j]);
-    }
-
-    // What a kept product is multiplied with.
-    T kept_unit(const Call& call) const {
-        return static_cast<T>(call.scale * call.factor / kept_->unit());
     }
 
     // Panels of kept products begin at multiples of their rows: a range that does not is begun earlier, and cut.
     void run(Side stays, LocalRun range, const Potentials& potentials, double epsilon, Safety safety,
              const Weighting* weighting, Sums& out, std::vector<double>& values) const {
-        const std::int64_t early = kept_ && stays == Side::row ? range.first.value % panel() : 0;
+        const std::int64_t early = points_.kept && stays == Side::row ? range.first.value % panel() : 0;
         const LocalRun whole_panels{LocalIndex{range.first.value - early}, range.count > 0 ? range.count + early : 0};
         run_tasks(stays, whole_panels, potentials, epsilon, safety, weighting, out, values);
         if (early == 0 || range.count == 0) return;
@@ -311,8 +131,8 @@ class CpuBlock final : public Block {
 
     void run_tasks(Side stays, LocalRun range, const Potentials& potentials, double epsilon, Safety safety,
                    const Weighting* weighting, Sums& out, std::vector<double>& values) const {
-        const Call call = prepared(stays, range, potentials, epsilon, safety, weighting);
-        const std::int64_t width = weighting == nullptr ? 0 : weighting->width;
+        const Call call{points_, stays, range, potentials, epsilon, safety, weighting};
+        const std::int64_t width = call.width();
         const std::int64_t rows = range.count;
         const auto size = static_cast<std::size_t>(rows);
         std::vector<Sums> partial(static_cast<std::size_t>(call.chunks));
@@ -329,7 +149,7 @@ class CpuBlock final : public Block {
 
         const std::int64_t blocks = ceil_div(rows, task_rows);
         // Waking threads costs more than a small problem.
-        const bool worth_it = static_cast<double>(rows) * static_cast<double>(side(other(stays)).rows) > 1e5;
+        const bool worth_it = static_cast<double>(rows) * static_cast<double>(call.summed().rows) > 1e5;
         const auto work = [&](std::int64_t task) {
             const std::int64_t begin = task / call.chunks * task_rows;
             const auto c = static_cast<std::size_t>(task % call.chunks);
@@ -379,8 +199,7 @@ class CpuBlock final : public Block {
     // A tile of summed points serves all panels of a task while it is in the cache. Buffers and columns of values want
     // the cache for themselves, kept products are met once: panel after panel then.
     std::int64_t panels_together(const Call& call) const {
-        const bool buffered = call.safe || call.weighting != nullptr;
-        return buffered || call.form == PairForm::kept ? 1 : task_rows / panel();
+        return call.buffered() || call.form == PairForm::kept ? 1 : task_rows / panel();
     }
 
     // Rows [row, row + count) of the range, against chunk `c` of the summed side.
@@ -392,7 +211,7 @@ class CpuBlock final : public Block {
             }
         };
         for_each_panel([&](Scratch& s, std::int64_t first, std::int64_t rows) { begin_panel(call, s, first, rows); });
-        const std::int64_t end = std::min((c + 1) * call.chunk, side(other(call.stays)).rows);
+        const std::int64_t end = std::min((c + 1) * call.chunk, call.summed().rows);
         for (std::int64_t j = c * call.chunk; j < end; j += call.tile) {
             const std::int64_t columns = std::min(call.tile, end - j);
             for_each_panel([&](Scratch& s, std::int64_t first, std::int64_t rows) {
@@ -415,22 +234,22 @@ class CpuBlock final : public Block {
                   std::int64_t columns) const {
         Tile<T> tile{};
         tile.form = call.form;
-        tile.factor = static_cast<T>(call.form == PairForm::kept ? -call.factor / kept_->unit() : call.factor);
+        tile.factor = call.cost_factor();
         tile.scale = static_cast<T>(call.scale);
-        tile.p = static_cast<T>(problem_.cost.p());
-        tile.dimension = d_;
+        tile.p = static_cast<T>(points_.cost.p());
+        tile.dimension = points_.dimension;
         tile.x = s.x.get();
         tile.f = s.f.get();
-        tile.y = side(other(call.stays)).points.get() + j * d_;
+        tile.y = call.summed().points.get() + j * points_.dimension;
         tile.g = call.g.get() + j;
         tile.w = call.w.get() + j;
         tile.columns = columns;
-        if (call.form == PairForm::kept) tile.unit = kept_unit(call);
-        if (transposed(call)) {
-            kept_->transpose(j, columns, first, count, s.products.get());
+        if (call.form == PairForm::kept) tile.unit = call.kept_unit();
+        if (call.transposed()) {
+            points_.kept->transpose(j, columns, first, count, s.products.get());
             tile.products = s.products.get();
         } else if (call.form == PairForm::kept) {
-            tile.products = kept_->at(first / panel(), j);
+            tile.products = points_.kept->at(first / panel(), j);
         }
         if (s.logits) {
             add_buffered(call, s, tile, j);
@@ -441,24 +260,24 @@ class CpuBlock final : public Block {
 
     // Coordinate-major points and own logits of a panel; unused lanes repeat the last point.
     void load_panel(const Call& call, Scratch& s, std::int64_t first, std::int64_t count) const {
-        const RoundedCloud<T>& staying = side(call.stays);
+        const RoundedCloud<T>& staying = call.staying();
         const double unit = call.form == PairForm::product ? call.scale * call.factor : 1;
         // Scaling rounds the points once more: their norms are then taken from what the products will see.
         const bool rounded_again = sizeof(T) < sizeof(double) && unit != 1 && unit != 0;
-        const bool own_counts = own_terms_count(call);
+        const bool own_counts = call.own_terms_count();
         for (std::int64_t lane = 0; lane < panel(); ++lane) {
             const std::int64_t i = first + std::min(lane, count - 1);
             const auto at = static_cast<std::size_t>(i);
             double own = own_counts ? staying.own[at] : 0;
             if (call.form != PairForm::kept) {
-                const T* x = staying.points.get() + i * d_;
+                const T* x = staying.points.get() + i * points_.dimension;
                 T* const to = s.x.get() + lane;
-                for (std::int64_t k = 0; k < d_; ++k) {
+                for (std::int64_t k = 0; k < points_.dimension; ++k) {
                     to[k * panel()] = static_cast<T>(static_cast<double>(x[k]) * unit);
                 }
-                if (rounded_again) own = own_term_(to, panel(), d_, 1 / unit);
+                if (rounded_again) own = points_.own_term(to, panel(), points_.dimension, 1 / unit);
             }
-            const double exact = own_logit(call.potential[at], own, call);
+            const double exact = call.own_logit(call.potential[at], own);
             const T rounded_f = static_cast<T>(exact);
             s.f[static_cast<std::size_t>(lane)] = rounded_f;
             s.correction[static_cast<std::size_t>(lane)] = exact - static_cast<double>(rounded_f);
@@ -508,7 +327,7 @@ class CpuBlock final : public Block {
 
     void store(const Call& call, const Scratch& s, std::int64_t row, std::int64_t count, Sums& out,
                std::vector<double>& values) const {
-        const std::int64_t width = call.weighting == nullptr ? 0 : call.weighting->width;
+        const std::int64_t width = call.width();
         for (std::int64_t lane = 0; lane < count; ++lane) {
             const auto from = static_cast<std::size_t>(lane);
             const auto to = static_cast<std::size_t>(row + lane);
@@ -529,14 +348,8 @@ class CpuBlock final : public Block {
         }
     }
 
-    BlockProblem problem_;
     const cpu::TileKernels<T>& kernels_;
-    std::int64_t d_;
-    PairForm form_ = PairForm::square;  // of the cost where it is formed from differences or must be seen
-    double factor_ = 1;
-    cpu::OwnTerm own_term_;
-    RoundedCloud<T> sides_[2];
-    std::optional<KeptProducts<T>> kept_;
+    BlockPoints<T> points_;
     std::unique_ptr<Block> reference_;
 };
 
