@@ -1,0 +1,56 @@
+#include "convoy/map.hpp"
+
+#include <fmt/format.h>
+
+#include "convoy/error.hpp"
+
+namespace convoy {
+
+namespace {
+
+// T = z - grad h*(w): here sum_j w_j y_j, a product with the points. Moving both clouds changes nothing (`dot`, too: its
+// map is that of half the squared distance).
+bool barycentric(const Cost& cost) {
+    return cost.uses_products();
+}
+
+}  // namespace
+
+std::vector<double> entropic_map(Coupling& coupling, Side stays, std::span<const double> potential, double epsilon) {
+    const Cost& cost = coupling.cost();
+    CONVOY_VALIDATE(cost.has_map(), fmt::format("cost {} has no map (maps exist for sqeuclidean, pnorm:P and dot); "
+                                                "choose one of those",
+                                                cost.name()));
+    const Cloud& from = coupling.local(stays);
+    const Cloud& to = coupling.local(other(stays));
+    // The potential of the staying side is not needed, nor known for new points: the safe form does without.
+    const std::vector<double> unknown(static_cast<std::size_t>(from.rows), 0.0);
+    const Potentials potentials = stays == Side::row ? Potentials{unknown, potential} : Potentials{potential, unknown};
+    if (barycentric(cost)) {
+        const Weighting points = Weighting::of_columns(to.points, to.dimension);
+        return coupling.apply(stays, potentials, epsilon, Safety::safe, points).value;
+    }
+    std::vector<double> mapped =
+        coupling.apply(stays, potentials, epsilon, Safety::safe, Weighting::of_gradient(from.dimension)).value;
+    std::vector<double> move(static_cast<std::size_t>(from.dimension));
+    for (std::int64_t i = 0; i < from.rows; ++i) {
+        const std::span gradient{mapped.data() + i * from.dimension, move.size()};
+        cost.grad_h_conjugate(gradient, move);
+        const auto z = from.point(i);
+        for (std::size_t k = 0; k < move.size(); ++k) gradient[k] = z[k] - move[k];
+    }
+    return mapped;
+}
+
+std::vector<double> map_through(Coupling& coupling, std::span<const MapStep> steps) {
+    CONVOY_EXPECT(!steps.empty());
+    for (const MapStep& step : steps.first(steps.size() - 1)) {
+        std::vector<double> z = coupling.local(Side::row).points;
+        const std::vector<double> mapped = entropic_map(coupling, Side::row, step.g, step.epsilon);
+        for (std::size_t k = 0; k < z.size(); ++k) z[k] = (1 - step.alpha) * z[k] + step.alpha * mapped[k];
+        coupling.move_source(std::move(z));
+    }
+    return entropic_map(coupling, Side::row, steps.back().g, steps.back().epsilon);
+}
+
+}  // namespace convoy
