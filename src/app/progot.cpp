@@ -271,13 +271,20 @@ std::vector<double> potentials_by_point(const std::vector<std::vector<double>>& 
     return table;
 }
 
+// While the source moves: where it goes, the images twice, and the target's columns. Then all steps' potentials, twice.
+HeldMore held_more(const ProgotCommand& command) {
+    const auto steps = static_cast<double>(command.steps.steps);
+    const double sources = 3 + (command.output.store_points ? 1 : 0) + (command.steps.intermediates ? steps - 1 : 0);
+    return {sources, 0.5, 2 * steps};
+}
+
 }  // namespace
 
 int progot(const Invocation& invocation) {
     ProgotCommand command;
     if (!parse(invocation, command)) return done;
     Run run{invocation.world, command.volume, command.solver.time_limit};
-    Problem problem = load_problem(run, "progot", command.problem, command.machine, command.solver);
+    Problem problem = load_problem(run, "progot", command.problem, command.machine, command.solver, held_more(command));
     Coupling& coupling = problem.coupling;
     const StepOptions& steps = command.steps;
     // What is stored is the source as it was given, not where it has travelled.

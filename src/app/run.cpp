@@ -21,10 +21,10 @@ void Run::heed_signals(const std::string& doing) const {
 }
 
 Problem load_problem(Run& run, const std::string& command, const ProblemOptions& problem, const MachineOptions& machine,
-                     const SolverOptions& solver) {
+                     const SolverOptions& solver, const HeldMore& more) {
     // What is asked, and can it be done at all?
     const ProblemShape shape = shape_of_problem(run.world, problem);
-    Plan plan = plan_run(run.world, shape, problem, machine, solver);
+    Plan plan = plan_run(run.world, shape, problem, machine, solver, more);
     run.console.say(fmt::format("convoy {} {}: {} x {} points of {}", version(), command, count_text(shape.rows),
                                 count_text(shape.columns), plural(shape.dimension, "dimension", "dimensions")));
     run.console.say(plan.explain);

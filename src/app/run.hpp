@@ -39,7 +39,7 @@ struct Problem {
 };
 // \param command its name, for the log. Collective.
 Problem load_problem(Run& run, const std::string& command, const ProblemOptions& problem, const MachineOptions& machine,
-                     const SolverOptions& solver);
+                     const SolverOptions& solver, const HeldMore& more = {});
 
 void warn_of_rounding(Console& console, const Coupling& coupling, double epsilon);
 
