@@ -24,19 +24,19 @@ struct AutoEpsilonOptions {
 };
 
 struct AutoEpsilon {
-    double start = 0, end = 0;         ///< eps_start = beta_0 r(X, Y), eps_end = s* sigma
-    double sigma = 0;                  ///< r(Y, Y)
-    double scale = 0;                  ///< s*: of the smallest error, the first of several
-    std::vector<double> errors;        ///< of each scale: the map of the target onto itself, at points it has not seen
-    std::vector<bool> converged;       ///< each scale's self problem
-    std::int64_t held_out = 0;         ///< points
-    std::int64_t half_passes = 0;      ///< of all self problems: over the target's pairs
+    double start = 0, end = 0;     ///< eps_start = beta_0 r(X, Y), eps_end = s* sigma
+    double sigma = 0;              ///< r(Y, Y)
+    double scale = 0;              ///< s*: of the smallest error, the first of several
+    std::vector<double> errors;    ///< of each scale: the map of the target onto itself, at points it has not seen
+    std::vector<bool> converged;   ///< each scale's self problem
+    std::int64_t held_out = 0;     ///< points
+    std::int64_t half_passes = 0;  ///< of all self problems: over the target's pairs
 };
 
-/// For each scale s: the target onto itself at s r(Y, Y), and the error of that map at held-out points, whose true images
-/// are the points themselves. Held-out are every fifth of the target's points, drawn by the seed (the self problems use
-/// the others), or the given ones (all of the target is used then), distributed over the source's parts. Collective.
-/// \throws InputError where a relative epsilon has no meaning, or nothing is left to hold out.
+/// For each scale s: the target onto itself at s r(Y, Y), and the error of that map at held-out points, whose true
+/// images are the points themselves. Held-out are every fifth of the target's points, drawn by the seed (the self
+/// problems use the others), or the given ones (all of the target is used then), distributed over the source's parts.
+/// Collective. \throws InputError where a relative epsilon has no meaning, or nothing is left to hold out.
 AutoEpsilon choose_epsilons(const Coupling& coupling, const AutoEpsilonOptions& options,
                             std::optional<DistributedCloud> held_out = std::nullopt);
 

@@ -60,16 +60,16 @@ struct ProgotStep {
 
 /// Everything that a run needs to go on, together with the coupling, whose source is at X(k): plain values.
 struct ProgotState {
-    std::vector<ProgotStep> steps;           ///< done, the last of them perhaps without success
-    std::vector<std::vector<double>> g;      ///< of each of them, this rank's part
-    std::vector<double> f;                   ///< of the last one
-    bool solving = false;                    ///< in the midst of step k = steps.size() + 1:
-    SinkhornState solver;                    ///< its state
-    std::string start;                       ///< how it began, in words
-    double epsilon = 0;                      ///< its own
-    std::vector<HalfPass> history;           ///< of all steps, numbered through
-    Verdict verdict;                         ///< of the last step
-    Status status = Status::running;         ///< converged: every step has reached its tolerance
+    std::vector<ProgotStep> steps;       ///< done, the last of them perhaps without success
+    std::vector<std::vector<double>> g;  ///< of each of them, this rank's part
+    std::vector<double> f;               ///< of the last one
+    bool solving = false;                ///< in the midst of step k = steps.size() + 1:
+    SinkhornState solver;                ///< its state
+    std::string start;                   ///< how it began, in words
+    double epsilon = 0;                  ///< its own
+    std::vector<HalfPass> history;       ///< of all steps, numbered through
+    Verdict verdict;                     ///< of the last step
+    Status status = Status::running;     ///< converged: every step has reached its tolerance
     std::string reason;
 };
 
@@ -83,8 +83,8 @@ struct RunWatcher;
 /// (Kassraie et al. 2024, algorithm 1). The last step moves nothing: its plan couples X(K) with the target.
 class Progot {
  public:
-    /// The coupling outlives this. 	hrows InputError for no step, an alpha outside (0, 1], an epsilon or tolerance that
-    /// is not positive, a cost without a map.
+    /// The coupling outlives this. 	hrows InputError for no step, an alpha outside (0, 1], an epsilon or tolerance
+    /// that is not positive, a cost without a map.
     Progot(Coupling& coupling, ProgotOptions options);
 
     ProgotState start() const { return {}; }

@@ -201,8 +201,8 @@ std::vector<double> automatic_epsilons(Run& run, const Problem& problem, const P
     options.stop = [&] { return run.stop.seen() != StopReason::none; };
     const auto columns = static_cast<double>(problem.shape.columns);
     const auto ranks = static_cast<double>(run.world.size());
-    options.keep_products = problem.plan.keep_products &&
-                            problem.plan.memory + 4 * columns * columns / ranks < problem.plan.memory_limit;
+    options.keep_products =
+        problem.plan.keep_products && problem.plan.memory + 4 * columns * columns / ranks < problem.plan.memory_limit;
     std::optional<DistributedCloud> held_out;
     if (!command.steps.held_out.points.empty()) {
         io::InputOptions input = command.steps.held_out;
@@ -210,12 +210,10 @@ std::vector<double> automatic_epsilons(Run& run, const Problem& problem, const P
         const io::Shape shape = io::shape_of(run.world, input);
         CONVOY_VALIDATE(shape.columns == problem.shape.dimension,
                         fmt::format("--held-out: '{}' has {} but the target {}; give points of the same dimension",
-                                    input.points, plural(shape.columns, "column", "columns"),
-                                    problem.shape.dimension));
+                                    input.points, plural(shape.columns, "column", "columns"), problem.shape.dimension));
         const Grid& grid = problem.coupling.grid();
         io::InputIdentity identity;
-        held_out =
-            io::read_cloud(grid, Side::row, Partition::even(shape.rows, grid.parts(Side::row)), input, identity);
+        held_out = io::read_cloud(grid, Side::row, Partition::even(shape.rows, grid.parts(Side::row)), input, identity);
     }
     const AutoEpsilon found = choose_epsilons(problem.coupling, options, std::move(held_out));
     run.heed_signals("choosing epsilons");

@@ -39,8 +39,9 @@ std::string audit_words(const Audit& audit) {
 
 // A line a step.
 std::string steps_table(const std::vector<ProgotStep>& steps) {
-    std::string table = fmt::format("  {:>4}{:>9}{:>11}{:>13}{:>10}{:>10}{:>13}{:>15}{:>9}\n", "step", "alpha",
-                                    "travelled", "epsilon", "error", "goal", "half-passes", "transport cost", "seconds");
+    std::string table =
+        fmt::format("  {:>4}{:>9}{:>11}{:>13}{:>10}{:>10}{:>13}{:>15}{:>9}\n", "step", "alpha", "travelled", "epsilon",
+                    "error", "goal", "half-passes", "transport cost", "seconds");
     for (std::size_t k = 0; k < steps.size(); ++k) {
         const ProgotStep& step = steps[k];
         table += fmt::format("  {:>4}{:>9.4f}{:>11.4f}{:>13.6g}{:>10.1e}{:>10.1e}{:>13}{:>15.6g}{:>9.2f}{}\n", k + 1,

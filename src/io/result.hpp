@@ -61,7 +61,7 @@ struct Result {
     // A model's; no steps: a result.
     std::vector<ProgotStep> steps;
     std::string schedule;
-    std::vector<double> steps_g;                      // this rank's m x K
+    std::vector<double> steps_g;                         // this rank's m x K
     std::vector<std::vector<double>> travelled_sources;  // X(2) ... X(K), or nothing
 };
 

@@ -77,8 +77,8 @@ DistributedCloud as_source(const Grid& grid, const DistributedCloud& cloud) {
     DistributedCloud rows{Partition::even(cloud.partition.items(), grid.parts(Side::row)), {}};
     rows.local.rows = rows.partition.count(grid.part(Side::row));
     rows.local.dimension = cloud.local.dimension;
-    rows.local.points = redistribute(grid, Side::column, cloud.partition, rows.partition, rows.local.dimension,
-                                     cloud.local.points);
+    rows.local.points =
+        redistribute(grid, Side::column, cloud.partition, rows.partition, rows.local.dimension, cloud.local.points);
     rows.local.weights = redistribute(grid, Side::column, cloud.partition, rows.partition, 1, cloud.local.weights);
     return rows;
 }

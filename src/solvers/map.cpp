@@ -13,8 +13,8 @@ namespace {
 // Of a row's mass, in single precision: what rounding costs anyway.
 constexpr double most_dropped = 1e-7;
 
-// T = z - grad h*(w): here sum_j w_j y_j, a product with the points. Moving both clouds changes nothing (`dot`, too: its
-// map is that of half the squared distance).
+// T = z - grad h*(w): here sum_j w_j y_j, a product with the points. Moving both clouds changes nothing (`dot`, too:
+// its map is that of half the squared distance).
 bool barycentric(const Cost& cost) {
     return cost.uses_products();
 }

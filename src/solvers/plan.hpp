@@ -21,7 +21,8 @@ namespace convoy {
 // Whether inner products are kept between passes: where it pays and they fit, always, never.
 enum class Cache { automatic, on, off };
 
-// What a command holds beside what solving does: copies of a side's points in fp64, numbers for each point of the target.
+// What a command holds beside what solving does: copies of a side's points in fp64, numbers for each point of the
+// target.
 struct HeldMore {
     double sources = 0, targets = 0;
     double numbers_of_target = 0;

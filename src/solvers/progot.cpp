@@ -97,9 +97,9 @@ Progot::Progot(Coupling& coupling, ProgotOptions options) : coupling_{&coupling}
         CONVOY_VALIDATE(alpha > 0 && alpha <= 1,
                         fmt::format("a step of {} is not a share of the way; take numbers above 0, at most 1", alpha));
     const auto expect_one_each = [&](const std::vector<double>& values, const char* what) {
-        CONVOY_VALIDATE(values.size() == options_.alphas.size(),
-                        fmt::format("{} {} for {} steps; give one for each", values.size(), what,
-                                    options_.alphas.size()));
+        CONVOY_VALIDATE(
+            values.size() == options_.alphas.size(),
+            fmt::format("{} {} for {} steps; give one for each", values.size(), what, options_.alphas.size()));
         for (const double value : values)
             CONVOY_VALIDATE(value > 0 && std::isfinite(value),
                             fmt::format("{} among the {}; give positive numbers", value, what));
@@ -203,15 +203,15 @@ void Progot::finish(ProgotState& state, ProgotStep step, bool last) const {
     state.steps.push_back(std::move(step));
     if (!last && !stopped) return;
 
-    const auto missed = std::ranges::count_if(
-        state.steps, [](const ProgotStep& one) { return one.status != Status::converged; });
+    const auto missed =
+        std::ranges::count_if(state.steps, [](const ProgotStep& one) { return one.status != Status::converged; });
     const ProgotStep& final_step = state.steps.back();
     if (stopped) {
         state.status = Status::stopped;
         state.reason = fmt::format("{}, in step {} of {}", final_step.reason, state.steps.size(), steps());
     } else if (missed > 0) {
-        const auto first = std::ranges::find_if(
-            state.steps, [](const ProgotStep& one) { return one.status != Status::converged; });
+        const auto first =
+            std::ranges::find_if(state.steps, [](const ProgotStep& one) { return one.status != Status::converged; });
         state.status = Status::not_converged;
         state.reason = fmt::format("{} of {} steps missed their tolerance; step {}: {}", missed, steps(),
                                    first - state.steps.begin() + 1, first->reason);

@@ -224,7 +224,8 @@ Values values_from(const Coupling& coupling, const std::vector<double>& f, const
 }  // namespace
 
 Values values_of_plan(Coupling& coupling, const std::vector<double>& f, const std::vector<double>& g, double epsilon) {
-    return values_from(coupling, f, g, epsilon, sums_of_run(coupling, f, g, epsilon), std::vector<double>(g.size(), 0.0));
+    return values_from(coupling, f, g, epsilon, sums_of_run(coupling, f, g, epsilon),
+                       std::vector<double>(g.size(), 0.0));
 }
 
 Verdict audit_and_value(Coupling& coupling, const std::vector<double>& f, const std::vector<double>& g, double epsilon,
