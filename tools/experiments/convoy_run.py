@@ -250,6 +250,16 @@ def plotter():
     return plt
 
 
+def log_scale(axes, which, at=None):
+    """A logarithmic x or y axis with plain numbers: at 1, 2 and 5 times the powers of ten, or where told."""
+    from matplotlib import ticker
+    getattr(axes, f"set_{which}scale")("log")
+    axis = getattr(axes, f"{which}axis")
+    axis.set_major_locator(ticker.FixedLocator(at) if at else ticker.LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter("{x:,.6g}")
+    axis.set_minor_locator(ticker.NullLocator())
+
+
 def draw(figure, folder, name):
     figure.tight_layout()
     folder.mkdir(parents=True, exist_ok=True)
