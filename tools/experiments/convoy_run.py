@@ -246,7 +246,8 @@ def plotter():
     import matplotlib
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
-    plt.rcParams.update({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False})
+    plt.rcParams.update({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False,
+                         "figure.constrained_layout.use": True})
     return plt
 
 
@@ -261,7 +262,6 @@ def log_scale(axes, which, at=None):
 
 
 def draw(figure, folder, name):
-    figure.tight_layout()
     folder.mkdir(parents=True, exist_ok=True)
     figure.savefig(folder / f"{name}.png", dpi=110)
     say(f"drew {folder / name}.png")
