@@ -1,4 +1,5 @@
 """The images of the deblurring experiment as .npy files, and what is known of their exact coupling."""
+import pathlib
 import time
 
 import numpy as np
