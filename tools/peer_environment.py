@@ -9,6 +9,7 @@ import tempfile
 INSIDE = "CONVOY_COMPARE_INSIDE"
 ENVIRONMENT_HELP = "Python environment to use, made if absent and kept (default: a temporary one)"
 OTT = ["ott-jax==0.6.0", "jax==0.8.0", "jaxlib==0.8.0"]  # OTT-JAX 0.6.0's online mode fails on JAX 0.10
+OTT_PROGOT = ["ott-jax==0.5.0", "jax==0.5.3", "jaxlib==0.5.3"]  # up to 0.6.0 later ones do not move ProgOT's cloud
 
 
 def fail(message):
@@ -38,6 +39,12 @@ def run_inside(script, environment, needed, optional, variables):
 
 
 def run_in(script, folder, needed, optional, variables):
+    python = filled(folder, needed, optional)
+    return subprocess.run([python, script, *sys.argv[1:]], env={**os.environ, INSIDE: "1", **variables}).returncode
+
+
+def filled(folder, needed, optional):
+    """The Python of the environment there, made if absent, with these packages."""
     python = pathlib.Path(folder).resolve() / "bin" / "python"
     if not python.exists():
         done = subprocess.run([sys.executable, "-m", "venv", folder], capture_output=True, text=True)
@@ -51,7 +58,7 @@ def run_in(script, folder, needed, optional, variables):
         if message := pip(python, packages):
             print(f"warning: {', '.join(packages)} could not be installed on Python {platform.python_version()}: "
                   f"{message}", file=sys.stderr)
-    return subprocess.run([python, script, *sys.argv[1:]], env={**os.environ, INSIDE: "1", **variables}).returncode
+    return python
 
 
 def pip(python, packages):
