@@ -137,6 +137,75 @@ class Maps(ExperimentTest):
         self.assert_drawn("entropic-maps-simulated", "entropic-maps-earthquakes")
 
 
+class SingleCell(ExperimentTest):
+    CELLS, METHOD, RULE, DIVERGENCE = range(4)
+
+    def run_cells(self, *words):
+        ending = self.run_tool("single-cell", "--quick", "--threads", "1", "--folder", "work", *words)
+        self.assertEqual(ending.code, 0, ending)
+        rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in ending.out.splitlines()
+                if line.startswith("| ")]
+        return {(row[self.METHOD], row[self.RULE]): row for row in rows[2:]}
+
+    def load(self, name):
+        return np.load(self.folder / f"work/{name}.npy").astype(float)
+
+    def test_printed_divergences_are_those_of_maps_by_the_book(self):
+        rows = self.run_cells("--only", "made", "--steps", "2", "--tolerance", "1e-7", "--", "--precision", "double")
+        x, y, points, target = (self.load(name) for name in ("source", "target", "held-out-source", "held-out-target"))
+        with h5py.File(self.folder / "work/progot-0.05mean.h5") as file:
+            epsilons = file["steps/epsilon"][:]
+        cost = dense.Cost("sqeuclidean")
+        matrix = cost.matrix(x, y)
+
+        book = dense.Progot(cost, x, y, [1 / 2, 1], epsilons)
+        g = dense.sinkhorn(matrix, epsilons[0])[1]
+        images = {("none: where they were", ""): points,
+                  ("convoy solve", "0.05mean"): dense.entropic_map(cost, points, y, g, epsilons[0]),
+                  ("convoy progot", "0.05mean"): book.map(points)}
+        judging = 0.05 * cost.matrix(target, target).mean()
+
+        self.assertEqual((len(x), len(y), len(points), len(target)), (120, 120, 30, 30))
+        for epsilon, cloud in zip(epsilons, book.clouds):
+            self.assertAlmostEqual(epsilon / (0.05 * cost.matrix(cloud, y).mean()), 1, delta=1e-5)
+        for key, found in images.items():
+            # The points are in single precision, the programs' images too.
+            divergence = dense.divergence(cost, found, target, judging)
+            self.assertAlmostEqual(float(rows[key][self.DIVERGENCE]) / divergence, 1, delta=1e-4, msg=key)
+        self.assertIn(("convoy progot", "auto"), rows)
+        self.assertLess(float(rows["convoy progot", "auto"][self.DIVERGENCE]),
+                        float(rows["none: where they were", ""][self.DIVERGENCE]))
+
+    def test_conditions_are_the_two_clouds_and_held_out_cells_are_not_fitted(self):
+        random = np.random.default_rng(0)
+        points = random.normal(size=(150, 5)).astype(np.float32)
+        stimulated = random.permutation(150) < 80
+        (self.folder / "single_cell/h5ad").mkdir(parents=True)
+        with h5py.File(self.folder / "single_cell/h5ad/kang_pbmc_ifnb.h5ad", "w") as file:
+            file["obsm/X_pca"] = points
+            file["obs/condition/categories"] = np.array([b"ctrl", b"stim"])
+            file["obs/condition/codes"] = stimulated.astype(np.int8)
+
+        rows = self.run_cells("--only", "kang", "--data", ".")
+
+        for side, own, sizes in (("source", points[~stimulated], (56, 14)), ("target", points[stimulated], (64, 16))):
+            parts = self.load(side), self.load(f"held-out-{side}")
+            self.assertEqual(tuple(map(len, parts)), sizes)
+            together = np.concatenate(parts)
+            np.testing.assert_array_equal(together[np.lexsort(together.T)], own[np.lexsort(own.T)])
+        for row in rows.values():
+            self.assertEqual(row[self.CELLS], "kang, 56 x 64, d = 5, held out 14, 16")
+
+    def test_errors_are_one_line(self):
+        for words, told in ((["--only", "gbm"], "--data"), (["--only", "gbm", "--data", "nowhere"], "nowhere"),
+                            (["--steps", "0"], "--steps"), (["--only", "made", "--tolerance", "tight"], "--tolerance")):
+            with self.subTest(words):
+                ending = self.run_tool("single-cell", *words, environment={"CONVOY_TEST_DATA": ""})
+                self.assertNotEqual(ending.code, 0)
+                self.assertRegex(ending.err, r"\Aerror: [^\n]*\n\Z")
+                self.assertIn(told, ending.err)
+
+
 class Deblurring(ExperimentTest):
     def run_made(self, *words, code=0):
         """The cells of the rows."""
