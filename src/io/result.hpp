@@ -96,5 +96,8 @@ struct StoredPotentials {
 };
 StoredPotentials read_potentials(const Grid& grid, const Partition& rows, const Partition& columns,
                                  const std::string& path);
+// Another dataset of a complete result that has a number for each point of `side`: this rank's part, likewise checked.
+std::vector<double> read_stored_vector(const Grid& grid, Side side, const Partition& partition, const std::string& path,
+                                       const std::string& dataset);
 
 }  // namespace convoy::io
