@@ -46,7 +46,7 @@ void expect_different(const std::vector<Named>& files) {
 
 // With --overwrite, what this run reads is not among what may be replaced.
 void expect_no_input(const std::vector<Named>& files, const CommandLine& line, const ProblemOptions& problem,
-                     const SolverOptions& solver) {
+                     const SolverOptions& solver, const std::vector<Named>& replaceable) {
     for (const auto& [option, path] : files) {
         const auto keep = [&, &writes = option, &target = path](const std::string& what, const std::string& read) {
             CONVOY_VALIDATE(!same_file(read, target),
@@ -58,14 +58,17 @@ void expect_no_input(const std::vector<Named>& files, const CommandLine& line, c
         }
         keep("the --config file", line.config());
         // A result may take the place of the one that it goes on from: that is read by then.
-        if (option != "--output" && !solver.start()) keep("the --init file", solver.init);
+        if (option == "--output") continue;
+        if (!solver.start()) keep("the --init file", solver.init);
+        for (const auto& [read_by, read] : replaceable) keep(fmt::format("the {} file", read_by), read);
     }
 }
 
 }  // namespace
 
 void check_outputs(const Communicator& world, const CommandLine& line, const ProblemOptions& problem,
-                   const SolverOptions& solver, const OutputOptions& output) {
+                   const SolverOptions& solver, const OutputOptions& output,
+                   const std::vector<std::pair<std::string, std::string>>& replaceable) {
     CONVOY_VALIDATE(!output.output.empty(), "no output is given; add -o FILE");
     const std::vector<Named> files = {
         {"--output", output.output}, {"--summary", output.summary}, {"--trace", output.trace}};
@@ -73,7 +76,7 @@ void check_outputs(const Communicator& world, const CommandLine& line, const Pro
         if (!world.is_root()) return;
         solver.check_start();
         expect_different(files);
-        expect_no_input(files, line, problem, solver);
+        expect_no_input(files, line, problem, solver, replaceable);
     });
     for (const auto& [option, path] : files) {
         if (!path.empty()) io::check_output(world, path, output.overwrite);
