@@ -50,8 +50,7 @@ bool parse(const Invocation& invocation, Options& options) {
         "divergence SOURCE TARGET -o OUT [options]",
         "Computes the Sinkhorn divergence OT(x,y) - (OT(x,x) + OT(y,y))/2, all three terms at one epsilon: with the "
         "entropy\nand from transport costs alone. The result is that of `solve` for the cross problem, with the self "
-        "terms beside it;\n--init, --acceleration and --annealing are the cross problem's, limits those of each "
-        "term.\n",
+        "terms beside it;\n--init and --annealing concern the cross problem alone, limits hold for each term.\n",
         "Examples:\n"
         "  convoy divergence before.npy after.npy -o run.h5\n"
         "  convoy divergence generated.npy data.npy --epsilon 0.05mean --epsilon-of target -o first.h5\n"
@@ -206,7 +205,7 @@ DivergenceFindings findings_of(const Outcome& cross, const SelfPart& source, con
     findings.source = source.self.term;
     findings.target = target.self.term;
     findings.values = divergence_of(findings.cross, findings.source, findings.target);
-    findings.epsilon_of = options.epsilon_of;
+    if (options.problem.epsilon.unit != EpsilonRule::Unit::absolute) findings.epsilon_of = options.epsilon_of;
     findings.source_reused = source.reused ? options.reuse : "";
     findings.target_reused = target.reused ? options.reuse : "";
     return findings;
