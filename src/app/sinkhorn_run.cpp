@@ -22,16 +22,8 @@ Start stored_start(const Sinkhorn& sinkhorn, const Coupling& coupling, const std
         console.warn(fmt::format("the potentials in '{}' belong to the cost {}, not {}: a poor start", init,
                                  stored.cost, coupling.cost().name()));
     }
-    return {sinkhorn.start(std::move(stored.f), std::move(stored.g)), StartKind::zero,
+    return {sinkhorn.start(std::move(stored.f), std::move(stored.g)), StartKind::given,
             fmt::format("the potentials in '{}' (epsilon {:.4g})", init, stored.epsilon)};
-}
-
-// A signal ended the run.
-[[noreturn]] void give_up(const SinkhornState& state) {
-    const std::string error = state.marginal_error > 0 ? fmt::format("at error {:.1e}", state.marginal_error)
-                                                       : std::string{"before an error was known"};
-    throw Failure{fmt::format("ended by a signal after {} {}; nothing is written and what was computed is lost",
-                              plural(state.half_passes, "half-pass", "half-passes"), error)};
 }
 
 Outcome outcome_of(const Start& start, const SinkhornContext& run, const Coupling& coupling, double epsilon,
@@ -42,7 +34,7 @@ Outcome outcome_of(const Start& start, const SinkhornContext& run, const Couplin
     outcome.reason = state.reason;
     outcome.epsilon = epsilon;
     outcome.tolerance = run.solver.tolerance;
-    outcome.rule = run.problem.epsilon;
+    outcome.rule = run.problem.epsilon.name();
     outcome.cost = run.problem.cost;
     outcome.verdict = verdict;
     outcome.solver_error = state.marginal_error;
@@ -51,9 +43,7 @@ Outcome outcome_of(const Start& start, const SinkhornContext& run, const Couplin
     outcome.work = static_cast<double>(state.half_passes) + state.other_work;
     outcome.start = start.explain;
     outcome.restarts = state.restarts;
-    double safe_rows = static_cast<double>(coupling.meters().safe_rows);
-    coupling.grid().world().sum(std::span{&safe_rows, 1});
-    outcome.safe_rows = static_cast<std::int64_t>(safe_rows);
+    outcome.safe_rows = safe_sums(coupling);
     outcome.seconds = run.phases.seconds("start") + run.phases.seconds("solve");
     return outcome;
 }
@@ -74,6 +64,20 @@ void warn_of_rounding(Console& console, const Coupling& coupling, double epsilon
 void heed_signals(const Communicator& world, const StopRequest& stop, const std::string& phase) {
     if (stop.agreed(world) == StopReason::signal)
         throw Failure{fmt::format("ended by a signal while {}; nothing is written", phase)};
+}
+
+void give_up_after_signal(const Communicator& world, const StopRequest& stop, const SinkhornState& state) {
+    if (stop.agreed(world) != StopReason::signal) return;
+    const std::string error = state.marginal_error > 0 ? fmt::format("at error {:.1e}", state.marginal_error)
+                                                       : std::string{"before an error was known"};
+    throw Failure{fmt::format("ended by a signal after {} {}; nothing is written and what was computed is lost",
+                              plural(state.half_passes, "half-pass", "half-passes"), error)};
+}
+
+std::int64_t safe_sums(const Coupling& coupling) {
+    auto rows = static_cast<double>(coupling.meters().safe_rows);
+    coupling.grid().world().sum(std::span{&rows, 1});
+    return static_cast<std::int64_t>(rows);
 }
 
 void add_parts(Phases& phases, const Meters& before, const Meters& now) {
@@ -109,7 +113,7 @@ SolvedProblem solve_problem(Coupling& coupling, double epsilon, const SinkhornCo
     Meters before = coupling.meters();
     const RunWatcher watcher{.check =
                                  [&](const SinkhornState& state) {
-                                     if (run.stop.agreed(world) == StopReason::signal) give_up(state);
+                                     give_up_after_signal(world, run.stop, state);
                                  },
                              .part_ended =
                                  [&](const std::string& part) {

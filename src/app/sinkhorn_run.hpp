@@ -31,6 +31,12 @@ SolvedProblem solve_problem(Coupling& coupling, double epsilon, const SinkhornCo
 // Throws Failure on all ranks if a signal has come; `phase` says what it ended. Collective.
 void heed_signals(const Communicator& world, const StopRequest& stop, const std::string& phase);
 
+// Likewise, with what is lost. Collective.
+void give_up_after_signal(const Communicator& world, const StopRequest& stop, const SinkhornState& state);
+
+// Safe sums over all ranks so far. Collective.
+std::int64_t safe_sums(const Coupling& coupling);
+
 // Adds what the kernels and the communication of a coupling took since `before`.
 void add_parts(Phases& phases, const Meters& before, const Meters& now);
 
