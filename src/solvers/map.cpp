@@ -8,8 +8,8 @@ namespace convoy {
 
 namespace {
 
-// T = z - grad h*(w): here sum_j w_j y_j, a product with the points. Moving both clouds changes nothing (`dot`, too: its
-// map is that of half the squared distance).
+// T = z - grad h*(w): here sum_j w_j y_j, a product with the points. Moving both clouds changes nothing (`dot`, too:
+// its map is that of half the squared distance).
 bool barycentric(const Cost& cost) {
     return cost.uses_products();
 }
@@ -23,8 +23,11 @@ std::vector<double> entropic_map(Coupling& coupling, Side stays, std::span<const
                                                 cost.name()));
     const Cloud& from = coupling.local(stays);
     const Cloud& to = coupling.local(other(stays));
-    // The potential of the staying side is not needed, nor known for new points: the safe form does without.
-    const std::vector<double> unknown(static_cast<std::size_t>(from.rows), 0.0);
+    // The potential of the staying side is not needed, nor known for new points: the safe form does without. The cost
+    // to the centre stands in for it: logits are then differences of costs, small also for a point far from everything.
+    std::vector<double> unknown(static_cast<std::size_t>(from.rows));
+    for (std::int64_t i = 0; i < from.rows; ++i)
+        unknown[static_cast<std::size_t>(i)] = cost(from.point(i), coupling.centre());
     const Potentials potentials = stays == Side::row ? Potentials{unknown, potential} : Potentials{potential, unknown};
     if (barycentric(cost)) {
         const Weighting points = Weighting::of_columns(to.points, to.dimension);

@@ -75,6 +75,13 @@ double bytes_of_products(const PlanRequest& request, GridShape shape);
 // them read the same memory. Pure arithmetic.
 bool products_pay(std::int64_t dimension, int cores);
 
+// Share of a node's memory that is ours by default: the rest is the file cache's, MPI's and the system's.
+inline constexpr double default_memory_share = 0.85;
+// 1.5 GiB
+std::string in_bytes(double bytes);
+// OMP_NUM_THREADS, 0 where it says nothing.
+int threads_from_environment();
+
 // \throws InputError where a given grid does not match the ranks, or nothing fits the memory (naming the ranks that
 // would do). Collective.
 Plan resolve_plan(const Communicator& world, const PlanRequest& request);
