@@ -1,5 +1,7 @@
 #include "io/result_layout.hpp"
 
+#include <set>
+
 #include "io/file_layout.hpp"
 #include "io/hdf5_attributes.hpp"
 #include "io/hdf5_handles.hpp"
@@ -10,6 +12,14 @@ namespace {
 
 struct Layout : FileLayout {
     using FileLayout::FileLayout;
+
+    // The groups above `path` that are not made yet.
+    void groups_above(hid_t file, const std::string& path, std::set<std::string>& made) const {
+        for (std::size_t end = path.find('/'); end != std::string::npos; end = path.find('/', end + 1)) {
+            const std::string above = path.substr(0, end);
+            if (made.insert(above).second) group(file, above);
+        }
+    }
 
     void history(hid_t file, const std::vector<HalfPass>& rows) const {
         const Hdf5 into = group(file, "history");
@@ -35,6 +45,8 @@ std::vector<LargeDataset> large_datasets(const DistributedCloud& source, const D
         large.push_back({"source/points", Side::row, n, source.local.dimension, source.local.points, true});
         large.push_back({"target/points", Side::column, m, target.local.dimension, target.local.points, true});
     }
+    for (const ExtraDataset& one : result.datasets)
+        large.push_back({one.path, one.side, one.side == Side::row ? n : m, one.width, one.values, one.matrix});
     return large;
 }
 
@@ -43,6 +55,7 @@ std::int64_t bytes_needed(const Result& result, const std::vector<LargeDataset>&
     for (const LargeDataset& one : large) bytes += 8 * one.rows * one.width;
     bytes += static_cast<std::int64_t>(32 * result.history.size() + 256 * result.timing.size());
     for (const Attributes* list : {&result.root, &result.solution, &result.run}) bytes += bytes_of(*list);
+    for (const auto& group : result.groups) bytes += bytes_of(group.second);
     return bytes;
 }
 
@@ -51,11 +64,9 @@ void lay_out_result(const std::string& out, const std::string& part, const Resul
     const Layout layout{out};
     Hdf5 file = layout.create(part, std::string{result_format}, result_format_version, result.root);
 
-    std::string made;
+    std::set<std::string> made;
     for (const LargeDataset& one : large) {
-        const std::string group = one.path.substr(0, one.path.find('/'));
-        if (group != made) layout.group(file.get(), group);
-        made = group;
+        layout.groups_above(file.get(), one.path, made);
         std::vector<hsize_t> extents{static_cast<hsize_t>(one.rows)};
         if (one.matrix) extents.push_back(static_cast<hsize_t>(one.width));
         layout.large_dataset(file.get(), one.path, extents);
@@ -67,6 +78,11 @@ void lay_out_result(const std::string& out, const std::string& part, const Resul
     layout.input(file.get(), "target", result.target_input);
     layout.history(file.get(), result.history);
     layout.timing(file.get(), result.timing);
+    for (const auto& [path, attributes] : result.groups) {
+        layout.groups_above(file.get(), path + "/", made);
+        const Hdf5 group{H5Gopen2(file.get(), path.c_str(), H5P_DEFAULT), H5Gclose};
+        layout.attributes(group.get(), attributes);
+    }
     layout.reserve_and_close(part, file);
 }
 

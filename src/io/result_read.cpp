@@ -93,4 +93,18 @@ StoredPotentials read_potentials(const Grid& grid, const Partition& rows, const 
     return stored;
 }
 
+std::vector<double> read_stored_vector(const Grid& grid, Side side, const Partition& partition, const std::string& path,
+                                       const std::string& dataset) {
+    const Communicator& world = grid.world();
+    std::int64_t checksum = 0;
+    agree(world, [&] {
+        if (!world.is_root()) return;
+        const Hdf5 file = open_complete_file({path, ""}, result_format, result_format_version);
+        checksum = stored_checksum({path, ""}, file.get(), dataset.c_str(), partition.items(),
+                                   side == Side::row ? "source" : "target");
+    });
+    world.broadcast(checksum);
+    return read_rows(grid, side, partition, {path, dataset}, 1, static_cast<std::uint32_t>(checksum));
+}
+
 }  // namespace convoy::io

@@ -33,6 +33,8 @@ struct PlanRequest {
     std::string start = "auto";  // its name, or the file whose potentials are taken
     bool annealing = true;
     std::optional<Acceleration> acceleration;  // nothing: coarse where there are pairs enough, else anderson
+    bool self_problems = false;                // each side against itself, too, before the problem itself
+    bool gradient = false;                     // and their gradient with respect to the source
 };
 
 // What one grid shape would cost: the largest rank's memory, and a model of the communication of one iteration (two
