@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "app/command_line.hpp"
 #include "app/console.hpp"
@@ -60,7 +62,8 @@ struct VolumeOptions {
 
 void declare(CommandLine& line, ProblemOptions& options, bool target_required);
 void declare(CommandLine& line, SolverOptions& options);
-void declare(CommandLine& line, MachineOptions& options);
+// \param cache whether the command may keep products
+void declare(CommandLine& line, MachineOptions& options, bool cache = true);
 void declare(CommandLine& line, OutputOptions& options);
 void declare(CommandLine& line, VolumeOptions& options);
 
@@ -72,5 +75,10 @@ void check_together(const CommandLine& line, const VolumeOptions& volume);
 // All files of this run can be written, are different ones, and none that it reads. Collective.
 void check_outputs(const Communicator& world, const CommandLine& line, const ProblemOptions& problem,
                    const SolverOptions& solver, const OutputOptions& output);
+
+// Likewise for a command with other inputs: `outputs` are options and their paths, empty ones are not written.
+// Collective.
+void check_outputs(const Communicator& world, const std::vector<std::pair<std::string, std::string>>& outputs,
+                   const std::vector<std::string>& inputs, bool overwrite);
 
 }  // namespace convoy::app

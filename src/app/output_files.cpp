@@ -80,4 +80,20 @@ void check_outputs(const Communicator& world, const CommandLine& line, const Pro
     }
 }
 
+void check_outputs(const Communicator& world, const std::vector<Named>& outputs, const std::vector<std::string>& inputs,
+                   bool overwrite) {
+    agree(world, [&] {
+        if (!world.is_root()) return;
+        expect_different(outputs);
+        for (const auto& [option, path] : outputs) {
+            for (const std::string& input : inputs)
+                CONVOY_VALIDATE(!same_file(input, path),
+                                fmt::format("{}: '{}' is an input of this run; choose another name", option, path));
+        }
+    });
+    for (const auto& [option, path] : outputs) {
+        if (!path.empty()) io::check_output(world, path, overwrite);
+    }
+}
+
 }  // namespace convoy::app

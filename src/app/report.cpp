@@ -4,10 +4,10 @@
 
 #include <cmath>
 #include <nlohmann/json.hpp>
-#include <variant>
 
 #include "app/console.hpp"
 #include "app/quantities.hpp"
+#include "app/report_parts.hpp"
 
 namespace convoy::app {
 
@@ -35,38 +35,6 @@ std::string audit_words(const Audit& audit) {
     if (!audit.sampled) return sides + "; all rows and columns, in double";
     return fmt::format("{}; from {} rows and {} columns, in double", sides, count_text(audit.rows),
                        count_text(audit.columns));
-}
-
-std::string timing_table(const Report& report) {
-    std::string table = fmt::format("  {:<22}{:>12}{:>12}{:>12}\n", "seconds over ranks", "min", "mean", "max");
-    for (const io::PhaseTiming& row : report.timing) {
-        // Parts of the phase before stand indented.
-        const bool part = row.phase == "kernel" || row.phase == "communication";
-        table += fmt::format("  {:<22}{:>12.3f}{:>12.3f}{:>12.3f}\n", (part ? "  of which " : "") + row.phase, row.min,
-                             row.mean, row.max);
-    }
-    return table;
-}
-
-Json to_json(const io::Attributes& attributes) {
-    Json object = Json::object();
-    for (const auto& [name, value] : attributes) {
-        std::visit([&, &key = name](const auto& plain) { object[key] = plain; }, value);
-    }
-    return object;
-}
-
-Json to_json(const io::InputIdentity& input) {
-    Json object = {{"path", input.path},        {"absolute_path", input.absolute_path},
-                   {"key", input.key},          {"rows", input.rows},
-                   {"columns", input.columns},  {"scaling", input.scaling},
-                   {"checksum", input.checksum}};
-    if (!input.weights_path.empty()) {
-        object["weights_path"] = input.weights_path;
-        object["weights_key"] = input.weights_key;
-        object["weights_checksum"] = input.weights_checksum;
-    }
-    return object;
 }
 
 }  // namespace
@@ -104,9 +72,7 @@ std::string summary_text(const Report& report) {
     const Outcome& o = report.outcome;
     const Values& values = o.verdict.values;
     std::string text = printable(in_words(o)) + "\n\n";
-    const auto row = [&](const std::string& name, const std::string& value) {
-        text += fmt::format("  {:<22}{}\n", name, printable(value));
-    };
+    const auto row = [&](const std::string& name, const std::string& value) { text += report_row(name, value); };
     row("epsilon", fmt::format("{:.10g}   ({}, {})", o.epsilon, o.rule.name(), o.cost.name()));
     row("dual value", fmt::format("{:.10g}", values.dual_value));
     row("transport cost", fmt::format("{:.10g}", values.transport_cost));
@@ -122,17 +88,12 @@ std::string summary_text(const Report& report) {
         fmt::format("{}   (all work: {:.1f}; {}, {}, {})", count_text(o.half_passes), o.work,
                     plural(o.iterations, "iteration", "iterations"), plural(o.restarts, "restart", "restarts"),
                     plural(o.safe_rows, "safe sum", "safe sums")));
-    text += "\n" + timing_table(report) + "\n";
+    text += "\n" + timing_table(report.timing) + "\n";
     row("speed", fmt::format("{:.3g} pairs/s", report.pairs_per_second));
-    if (report.memory.largest > 0) {
-        row("peak memory", fmt::format("{} on one rank at most, {} in all", bytes_text(report.memory.largest),
-                                       bytes_text(report.memory.sum)));
-    }
+    text += memory_row(report.memory);
     if (report.products > 0) row("products kept", fmt::format("{} on one rank at most", bytes_text(report.products)));
     for (const std::string& file : report.files) row("written", file);
-    for (const std::string& warning : report.warnings) text += "\nwarning: " + printable(warning);
-    if (!report.warnings.empty()) text += "\n";
-    return text;
+    return text + warning_lines(report.warnings);
 }
 
 std::string summary_json(const Report& report) {
@@ -141,16 +102,13 @@ std::string summary_json(const Report& report) {
     object["inputs"] = {{"source", to_json(report.result.source_input)},
                         {"target", to_json(report.result.target_input)}};
     object["run"] = to_json(report.result.run);
-    object["timing"] = Json::array();
-    for (const io::PhaseTiming& row : report.timing) {
-        object["timing"].push_back({{"phase", row.phase}, {"min", row.min}, {"mean", row.mean}, {"max", row.max}});
-    }
+    object["timing"] = to_json(report.timing);
     object["pairs_per_second"] = report.pairs_per_second;
     object["peak_memory_of_a_rank"] = report.memory.largest;
     object["peak_memory_of_all"] = report.memory.sum;
     object["files"] = report.files;
     object["warnings"] = report.warnings;
-    return object.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+    return json_text(object);
 }
 
 std::string trace_csv(const std::vector<HalfPass>& history) {

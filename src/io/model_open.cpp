@@ -97,13 +97,20 @@ void read_schedule(const Look& look, Model& model) {
     if (!model.target.points.there()) look.damaged("it has steps and no 'target/points'", "a model holds its target");
 }
 
-// Everything that is stored of one cloud has as many rows.
-void expect_equal_rows(const Look& look, const Model& model, Side side) {
+// Everything that is stored of one cloud has as many rows, and all points have one dimension.
+void expect_agreement(const Look& look, const Model& model, Side side) {
     const ModelSide& one = model.side(side);
     const StoredRows& most = one.weights;
     for (const StoredRows* rows : {&one.potential, &one.points, side == Side::column ? &model.steps : &one.points})
         if (rows->there() && most.there() && rows->rows != most.rows)
             look.damaged(fmt::format("'{}' has {} rows and '{}' {}", rows->key, rows->rows, most.key, most.rows));
+    for (const StoredRows* numbers : {&one.potential, &one.weights})
+        if (numbers->there() && numbers->columns != 1)
+            look.damaged(fmt::format("'{}' has {} columns", numbers->key, numbers->columns), "need a number a point");
+    for (const std::int64_t columns : {one.points.columns, one.input.columns})
+        if (columns > 0 && columns != model.dimension())
+            look.damaged(fmt::format("its {} has {} columns, other points of it {}", one.name, columns,
+                                     model.dimension()));
     if (one.input.rows > 0 && most.there() && one.input.rows != most.rows)
         look.damaged(
             fmt::format("its {} had {} points and '{}' has {}", one.name, one.input.rows, most.key, most.rows));
@@ -132,8 +139,8 @@ Model look_at(const Location& location) {
         look.damaged("it does not say its epsilon", "attribute of 'solution'");
     }
     if (!model.target.weights.there()) look.damaged("it has no 'weights/b'", "the masses of its target");
-    expect_equal_rows(look, model, Side::row);
-    expect_equal_rows(look, model, Side::column);
+    expect_agreement(look, model, Side::row);
+    expect_agreement(look, model, Side::column);
     if (model.dimension() == 0)
         look.damaged("it does not say how many dimensions its points have", "attribute 'columns' of its inputs");
     return model;

@@ -52,6 +52,18 @@ double bytes_of_solving_self(const MapRequest& request, GridShape shape) {
            share(request.self_points, shape.columns) * (bytes_of_point(request) + vectors / 4);
 }
 
+// The divergence of the images to other points, which comes afterwards, on the same grid.
+double bytes_of_comparing(const MapRequest& request, GridShape shape, int threads) {
+    PlanRequest divergence;
+    divergence.rows = request.points;
+    divergence.columns = request.compared_with;
+    divergence.dimension = request.dimension;
+    divergence.precision = request.precision;
+    divergence.backend = request.backend;
+    divergence.self_problems = true;
+    return memory_of_rank(divergence, shape, threads);
+}
+
 int ranks_that_fit(const MapRequest& request, int ranks, int threads, double limit) {
     for (int more = ranks + 1; more <= 1 << 20; more = more < 64 ? more + 1 : more * 2)
         if (grid_for_mapping(request, more, threads, limit)) return more;
@@ -60,8 +72,12 @@ int ranks_that_fit(const MapRequest& request, int ranks, int threads, double lim
 
 }  // namespace
 
+double pairs_of_a_point(const MapRequest& request) {
+    return static_cast<double>(request.target * request.steps + request.self_points);
+}
+
 Portions portions_of(const MapRequest& request, GridShape shape, double memory_limit) {
-    constexpr double pairs = 1.6e10;  // of a rank: seconds, between which a run can be ended
+    constexpr double pairs = 6e9;  // of a rank: seconds, between which a run can be ended
     constexpr double bytes = 64e6;
     constexpr double least = 1024;  // fewer would leave threads without work
     const double target = std::max(share(request.target, shape.columns), 1.0);
@@ -84,13 +100,14 @@ double memory_of_mapping(const MapRequest& request, GridShape shape, int threads
 
     const double held = target * (bytes_of_point(request) + 8 * steps) +
                         (request.self_points > 0 ? self * (bytes_of_point(request) + 8) : 0) +
-                        (request.keep_images ? 8 * d * 3 * share(request.points, shape.rows) : 0);
+                        (request.compared_with > 0 ? 8 * d * 2 * share(request.points, shape.rows) : 0);
     // While the target is read, stripes lie beside it; none of the rest is there yet.
     const double reading = std::ceil(target / shape.rows) * 8 * std::max(d, steps + 1);
     const double portion = rows * (2 * bytes_of_point(request) + 16 * d) * (request.self_points > 0 ? 2 : 1);
     const double working = portion + bytes_of_call(request, rows, std::max(target, self));
     const double solving = request.solve_self ? bytes_of_solving_self(request, shape) : 0;
-    return fixed + std::max(held + std::max(reading, working), solving);
+    const double mapping = fixed + std::max(held + std::max(reading, working), solving);
+    return request.compared_with > 0 ? std::max(mapping, bytes_of_comparing(request, shape, threads)) : mapping;
 }
 
 std::optional<GridShape> grid_for_mapping(const MapRequest& request, int ranks, int threads, double memory_limit) {

@@ -20,9 +20,9 @@ struct MapRequest {
     std::int64_t target = 0;  // of the model, on the side that is mapped to
     std::int64_t dimension = 0;
     std::int64_t steps = 1;
-    std::int64_t self_points = 0;  // of the side that is mapped from, where its self map is taken off; 0: it is not
-    bool solve_self = false;       // or its potential is known
-    bool keep_images = false;      // all images stay in memory
+    std::int64_t self_points = 0;    // of the side that is mapped from, where its self map is taken off; 0: it is not
+    bool solve_self = false;         // or its potential is known
+    std::int64_t compared_with = 0;  // points that all images are then held against; 0: none
     Cost cost;
     std::optional<Precision> precision;  // nothing: single
     Backend backend = Backend::cpu;
@@ -30,6 +30,9 @@ struct MapRequest {
     std::optional<double> memory;  // bytes a rank may use; nothing: its share of what this node has
     std::optional<int> threads;    // of a rank; nothing: OMP_NUM_THREADS, else the node's cores shared by its ranks
 };
+
+// Pairs that each mapped point meets.
+double pairs_of_a_point(const MapRequest& request);
 
 // How points are dealt out: `portions` runs of consecutive rows, each cut evenly over the rows of the grid.
 struct Portions {
