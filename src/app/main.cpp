@@ -27,6 +27,7 @@ const std::vector<Command>& commands() {
     static const std::vector<Command> table = {
         {"solve", "potentials and values of one entropic optimal transport problem", solve},
         {"map", "new points through the map of an earlier run", map},
+        {"score", "how good is this map on points it never saw?", score},
         {"check", "is this input good?", check},
         {"info", "what is in this result?", info},
     };
