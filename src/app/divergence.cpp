@@ -11,16 +11,12 @@
 #include "app/divergence_report.hpp"
 #include "app/exit_codes.hpp"
 #include "app/options.hpp"
-#include "app/phases.hpp"
 #include "app/progress.hpp"
-#include "app/provenance.hpp"
 #include "app/quantities.hpp"
-#include "app/report.hpp"
-#include "app/run_plan.hpp"
+#include "app/run.hpp"
 #include "app/self_terms.hpp"
 #include "app/sinkhorn_run.hpp"
 #include "app/spelling.hpp"
-#include "app/stop_request.hpp"
 #include "convoy/error.hpp"
 
 namespace convoy::app {
@@ -83,20 +79,10 @@ bool parse(const Invocation& invocation, Options& options) {
     check_together(line, options.volume);
     CONVOY_VALIDATE(!line.given("--epsilon-of") || options.problem.epsilon.unit != EpsilonRule::Unit::absolute,
                     "--epsilon-of has no effect with an absolute --epsilon; leave one of them out");
-    check_outputs(invocation.world, line, options.problem, options.solver, options.output,
+    check_outputs(invocation.world, line, options.problem, options.solver, options.output, {},
                   {{"--reuse", options.reuse}});
     return true;
 }
-
-// What the parts of a run have in common.
-struct Run {
-    const Communicator& world;
-    const Options& options;
-    const Plan& plan;
-    const StopRequest& stop;
-    Console& console;
-    Phases& phases;
-};
 
 double find_epsilon(const Coupling& coupling, const Options& options) {
     const EpsilonRule& rule = options.problem.epsilon;
@@ -105,8 +91,8 @@ double find_epsilon(const Coupling& coupling, const Options& options) {
 }
 
 // One self term that is solved here. \param known an earlier solution to go on from
-SelfTerm solve_self_term(Coupling& self, Side side, double epsilon, const SelfTerm* known, const Run& run) {
-    const SolverOptions& solver = run.options.solver;
+SelfTerm solve_self_term(Run& run, const Plan& plan, Coupling& self, Side side, double epsilon, const SelfTerm* known,
+                         const SolverOptions& solver) {
     const double pairs = static_cast<double>(self.points(side)) * static_cast<double>(self.points(side));
     run.console.say(fmt::format("solving the {} against itself", name_of(side)));
     Progress progress{run.console, pairs};
@@ -127,14 +113,14 @@ SelfTerm solve_self_term(Coupling& self, Side side, double epsilon, const SelfTe
                         .tolerance = solver.tolerance,
                         .max_half_passes = solver.max_half_passes,
                         .stop = [&] { return run.stop.seen() != StopReason::none; },
-                        .accelerated = run.plan.acceleration != Acceleration::plain,
+                        .accelerated = plan.acceleration != Acceleration::plain,
                         .start = {},
                         .observer = show};
     if (known != nullptr) options.start = known->solution.f;
     SelfTerm self_term = convoy::solve_self_term(self, std::move(options), solver.seed);
     progress.finish();
     self.while_reducing({});
-    heed_signals(run.world, run.stop, fmt::format("solving the {} against itself", name_of(side)));
+    run.heed_signals(fmt::format("solving the {} against itself", name_of(side)));
     const DivergenceTerm& term = self_term.term;
     run.console.say(fmt::format("self term of the {}: {}, error {:.1e}, {}", name_of(side),
                                 plural(term.half_passes, "half-pass", "half-passes"), term.audit.error(),
@@ -149,26 +135,30 @@ struct SelfPart {
     bool reused = false;
 };
 
-SelfPart find_self_part(const Coupling& cross, Side side, double epsilon, const StoredSelfTerms* stored,
-                        const StoredSelfTerm* reusable, const Run& run) {
+SelfPart find_self_part(Run& run, const Problem& problem, Side side, double epsilon, const StoredSelfTerms* stored,
+                        const StoredSelfTerm* reusable, const Options& options) {
     SelfPart part;
     if (reusable != nullptr) {
-        part.self = read_self_term(cross, side, *stored, *reusable);
+        part.self = read_self_term(problem.coupling, side, *stored, *reusable);
         const DivergenceTerm& term = part.self.term;
-        part.reused = term.status == Status::converged && term.audit.error() <= run.options.solver.tolerance;
+        part.reused = term.status == Status::converged && term.audit.error() <= options.solver.tolerance;
         part.self.term.half_passes = 0;
         run.console.say(fmt::format("self term of the {}: {} of the {} in '{}'", name_of(side),
                                     part.reused ? "that" : "goes on from that", name_of(reusable->side), stored->path));
     }
-    const bool pull = side == Side::row && run.options.gradient;
+    const bool pull = side == Side::row && options.gradient;
     if (part.reused && !pull) return part;
 
-    Coupling self = self_coupling(cross, side, run.plan.keep_products && !part.reused);
+    Coupling self = self_coupling(problem.coupling, side, problem.plan.keep_products && !part.reused);
     const Meters before = self.meters();
-    if (!part.reused) part.self = solve_self_term(self, side, epsilon, reusable != nullptr ? &part.self : nullptr, run);
+    if (!part.reused)
+        part.self = solve_self_term(run, problem.plan, self, side, epsilon, reusable != nullptr ? &part.self : nullptr,
+                                    options.solver);
     if (pull) part.pull = source_pull(self, part.self.solution.g, epsilon);
     run.phases.end("self terms");
-    add_parts(run.phases, before, self.meters());
+    const Meters& now = self.meters();
+    run.phases.add("kernel", now.kernel_seconds - before.kernel_seconds);
+    run.phases.add("communication", now.communication_seconds - before.communication_seconds);
     return part;
 }
 
@@ -181,20 +171,6 @@ void warn_of_outcome(Console& console, const DivergenceFindings& findings, const
                                  ? more + "more time"
                                  : more + "more --max-half-passes, or use a larger --tolerance or --epsilon, or "
                                           "--precision double"));
-}
-
-Coupling read_problem(const Run& run, const ProblemShape& shape, io::Result& result) {
-    const Grid grid{run.world, run.plan.grid};
-    const ProblemOptions& problem = run.options.problem;
-    DistributedCloud source = io::read_cloud(grid, Side::row, Partition::even(shape.rows, grid.parts(Side::row)),
-                                             problem.source, result.source_input);
-    heed_signals(run.world, run.stop, "reading");
-    DistributedCloud target =
-        io::read_cloud(grid, Side::column, Partition::even(shape.columns, grid.parts(Side::column)), problem.target,
-                       result.target_input);
-    heed_signals(run.world, run.stop, "reading");
-    run.phases.end("read");
-    return {grid, std::move(source), std::move(target), problem.cost, run.plan.precision, run.plan.backend};
 }
 
 DivergenceFindings findings_of(const Outcome& cross, const SelfPart& source, const SelfPart& target,
@@ -211,102 +187,62 @@ DivergenceFindings findings_of(const Outcome& cross, const SelfPart& source, con
     return findings;
 }
 
-// What solve writes of the cross problem, and the terms beside it. Potentials are moved out of the parts.
-void fill(io::Result& result, const Run& run, const DivergenceFindings& findings, SolvedProblem& cross,
-          SelfPart& source, SelfPart& target, const std::string& line) {
-    result.root = {{"program", "convoy"},
-                   {"version", version()},
-                   {"command", "divergence"},
-                   {"created", utc_now()},
-                   {"status", convoy::name_of(findings.status())}};
-    result.solution = solution_attributes(cross.outcome);
-    result.run = run.plan.attributes;
-    const io::Attributes where = whereabouts(run.world, line);
-    result.run.insert(result.run.end(), where.begin(), where.end());
-    result.groups = divergence_groups(findings);
-    result.datasets.push_back({"self/source/f", Side::row, 1, std::move(source.self.solution.f)});
-    result.datasets.push_back({"self/target/f", Side::column, 1, std::move(target.self.solution.g)});
-    result.history = std::move(cross.state.history);
-    result.timing = run.phases.over_ranks(run.world);
-    result.run.emplace_back("cache_seconds", longest(result.timing, "products"));
-    result.f = std::move(cross.state.f);
-    result.g = std::move(cross.state.g);
-    result.store_points = run.options.output.store_points;
-}
-
 }  // namespace
 
 int divergence(const Invocation& invocation) {
     Options options;
     if (!parse(invocation, options)) return done;
-    const Communicator& world = invocation.world;
-    Console console{world.is_root(), options.volume.volume()};
-    Phases phases;
-    StopRequest stop{options.solver.time_limit};
-    stop.listen();
+    Run run{invocation.world, options.volume, options.solver.time_limit};
     std::optional<StoredSelfTerms> stored;
-    if (!options.reuse.empty()) stored = read_self_terms(world, options.reuse);
-
-    const ProblemShape shape = shape_of_problem(world, options.problem);
-    PlanRequest request = plan_request(shape, options.problem, options.machine, options.solver);
-    request.self_problems = true;
-    request.gradient = options.gradient;
-    const Plan plan = plan_run(world, request);
-    const Run run{world, options, plan, stop, console, phases};
-    console.say(fmt::format("convoy {} divergence: {} x {} points of {}", version(), count_text(shape.rows),
-                            count_text(shape.columns), plural(shape.dimension, "dimension", "dimensions")));
-    console.say(plan.explain);
-
-    io::Result result;
-    Coupling coupling = read_problem(run, shape, result);
-    const ReusableTerms reusable =
-        stored ? find_reusable(*stored, result.source_input, result.target_input) : ReusableTerms{};
+    if (!options.reuse.empty()) stored = read_self_terms(run.world, options.reuse);
+    const HeldMore more{.sources = options.gradient ? 2.0 : 0.0, .self_problems = true};
+    Problem problem = load_problem(run, "divergence", options.problem, options.machine, options.solver, more);
+    Coupling& coupling = problem.coupling;
+    const ReusableTerms reusable = stored ? find_reusable(*stored, problem.source, problem.target) : ReusableTerms{};
     const double epsilon = find_epsilon(coupling, options);
-    heed_signals(world, stop, "finding epsilon");
-    phases.end("epsilon");
-    console.say(
+    run.heed_signals("finding epsilon");
+    run.phases.end("epsilon");
+    run.console.say(
         fmt::format("epsilon {:.6g} ({}, {})", epsilon, options.problem.epsilon.name(), coupling.cost().name()));
     if (stored) expect_same_problem(*stored, options.problem.cost, epsilon);
-    warn_of_rounding(console, coupling, epsilon);
+    warn_of_rounding(run.console, coupling, epsilon);
 
     // Self terms first, one after the other: products are kept for one problem at a time.
     const StoredSelfTerms* from = stored ? &*stored : nullptr;
-    SelfPart self_x = find_self_part(coupling, Side::row, epsilon, from, reusable.source, run);
-    SelfPart self_y = find_self_part(coupling, Side::column, epsilon, from, reusable.target, run);
-    if (plan.keep_products) {
+    SelfPart self_x = find_self_part(run, problem, Side::row, epsilon, from, reusable.source, options);
+    SelfPart self_y = find_self_part(run, problem, Side::column, epsilon, from, reusable.target, options);
+    if (problem.plan.keep_products) {
         coupling = coupling.keeping_products();
-        heed_signals(world, stop, "computing products");
-        phases.end("products");
+        run.heed_signals("computing products");
+        run.phases.end("products");
     }
-    SolvedProblem cross =
-        solve_problem(coupling, epsilon, {options.problem, options.solver, plan, stop, console, phases});
+    SolvedProblem cross = solve_problem(run, problem, epsilon, options.problem, options.solver);
+    std::vector<double> gradient;
     if (options.gradient) {
         const std::vector<double> pull = source_pull(coupling, cross.state.g, epsilon);
-        result.datasets.push_back({"gradient/source", Side::row, shape.dimension,
-                                   divergence_gradient(coupling.local(Side::row), pull, self_x.pull), true});
-        phases.end("gradient");
+        gradient = divergence_gradient(coupling.local(Side::row), pull, self_x.pull);
+        run.phases.end("gradient");
     }
-    const DivergenceFindings findings = findings_of(cross.outcome, self_x, self_y, options);
-    warn_of_outcome(console, findings, options);
-    fill(result, run, findings, cross, self_x, self_y, invocation.line);
-    io::write_result(coupling, result, options.output.output, options.output.overwrite);
-    phases.end("write");
 
-    const auto timing = phases.over_ranks(world);
+    // What solve writes of the cross problem, and the terms beside it.
+    const DivergenceFindings findings = findings_of(cross.outcome, self_x, self_y, options);
+    warn_of_outcome(run.console, findings, options);
+    io::Result result = begin_result(run, problem, invocation, "divergence", findings.status());
+    result.solution = solution_attributes(cross.outcome);
+    result.groups = divergence_groups(findings);
+    result.datasets.push_back({"self/source/f", Side::row, 1, std::move(self_x.self.solution.f)});
+    result.datasets.push_back({"self/target/f", Side::column, 1, std::move(self_y.self.solution.g)});
+    if (options.gradient)
+        result.datasets.push_back({"gradient/source", Side::row, coupling.dimension(), std::move(gradient), true});
+    result.history = std::move(cross.state.history);
+    result.f = std::move(cross.state.f);
+    result.g = std::move(cross.state.g);
+    result.store_source = result.store_target = options.output.store_points;
+    io::write_result(coupling, result, options.output.output, options.output.overwrite);
+
     const std::string text = divergence_text(findings, cross.outcome);
-    const double pairs = static_cast<double>(shape.rows) * static_cast<double>(shape.columns);
-    const double speed = pairs * static_cast<double>(cross.outcome.half_passes) / longest(timing, "solve");
     cross.outcome.status = findings.status();  // decides the exit code
-    return close_run(world, options.output,
-                     {.outcome = cross.outcome,
-                      .result = result,
-                      .timing = timing,
-                      .pairs_per_second = speed,
-                      .memory = peak_memory(world),
-                      .products = plan.products,
-                      .files = {},
-                      .warnings = console.warnings(),
-                      .findings = text});
+    return close_run(run, problem, options.output, cross.outcome, result, text);
 }
 
 }  // namespace convoy::app

@@ -22,6 +22,21 @@ std::string audit_words(const Audit& audit) {
                        count_text(audit.columns));
 }
 
+// A line a step.
+std::string steps_table(const std::vector<ProgotStep>& steps) {
+    std::string table =
+        fmt::format("  {:>4}{:>9}{:>11}{:>13}{:>10}{:>10}{:>13}{:>15}{:>9}\n", "step", "alpha", "travelled", "epsilon",
+                    "error", "goal", "half-passes", "transport cost", "seconds");
+    for (std::size_t k = 0; k < steps.size(); ++k) {
+        const ProgotStep& step = steps[k];
+        table += fmt::format("  {:>4}{:>9.4f}{:>11.4f}{:>13.6g}{:>10.1e}{:>10.1e}{:>13}{:>15.6g}{:>9.2f}{}\n", k + 1,
+                             step.alpha, step.travelled, step.epsilon, step.marginal_error, step.tolerance,
+                             count_text(step.half_passes), step.transport_cost, step.seconds,
+                             step.status == Status::converged ? "" : "   MISSED");
+    }
+    return table;
+}
+
 std::string timing_table(const Report& report) {
     std::string table = fmt::format("  {:<22}{:>12}{:>12}{:>12}\n", "seconds over ranks", "min", "mean", "max");
     for (const io::PhaseTiming& row : report.timing) {
@@ -39,6 +54,22 @@ Json to_json(const io::Attributes& attributes) {
         std::visit([&, &key = name](const auto& plain) { object[key] = plain; }, value);
     }
     return object;
+}
+
+Json to_json(const ProgotStep& step) {
+    return {{"alpha", step.alpha},
+            {"travelled", step.travelled},
+            {"epsilon", step.epsilon},
+            {"tolerance", step.tolerance},
+            {"marginal_error", step.marginal_error},
+            {"transport_cost", step.transport_cost},
+            {"half_passes", step.half_passes},
+            {"work", step.work},
+            {"seconds", step.seconds},
+            {"dropped", step.dropped},
+            {"start", step.start},
+            {"status", name_of(step.status)},
+            {"reason", step.reason}};
 }
 
 Json to_json(const io::InputIdentity& input) {
@@ -71,7 +102,7 @@ io::Attributes solution_attributes(const Outcome& o) {
     const Values& values = o.verdict.values;
     const Audit& audit = o.verdict.audit;
     return {{"epsilon", o.epsilon},
-            {"epsilon_rule", o.rule.name()},
+            {"epsilon_rule", o.rule},
             {"cost", o.cost.name()},
             {"dual_value", values.dual_value},
             {"transport_cost", values.transport_cost},
@@ -102,7 +133,7 @@ std::string outcome_text(const Outcome& o) {
     const Values& values = o.verdict.values;
     std::string text = printable(in_words(o.status, o.reason)) + "\n\n";
     const auto row = [&](const std::string& name, const std::string& value) { text += summary_row(name, value); };
-    row("epsilon", fmt::format("{:.10g}   ({}, {})", o.epsilon, o.rule.name(), o.cost.name()));
+    row("epsilon", fmt::format("{:.10g}   ({}, {})", o.epsilon, o.rule, o.cost.name()));
     row("dual value", fmt::format("{:.10g}", values.dual_value));
     row("transport cost", fmt::format("{:.10g}", values.transport_cost));
     row("kl", fmt::format("{:.10g}", values.kl));
@@ -125,6 +156,7 @@ std::string outcome_text(const Outcome& o) {
 std::string summary_text(const Report& report) {
     std::string text = report.findings.empty() ? outcome_text(report.outcome) : report.findings;
     const auto row = [&](const std::string& name, const std::string& value) { text += summary_row(name, value); };
+    if (!report.result.steps.empty()) text += "\n" + steps_table(report.result.steps);
     text.append("\n").append(timing_table(report)).append("\n");
     row("speed", fmt::format("{:.3g} pairs/s", report.pairs_per_second));
     if (report.memory.largest > 0) {
@@ -148,6 +180,8 @@ std::string summary_json(const Report& report) {
         const std::string pointer = "/" + path;
         object[Json::json_pointer{pointer}].update(to_json(attributes));
     }
+    if (!report.result.steps.empty()) object["schedule"] = report.result.schedule;
+    for (const ProgotStep& step : report.result.steps) object["steps"].push_back(to_json(step));
     object["timing"] = Json::array();
     for (const io::PhaseTiming& row : report.timing) {
         object["timing"].push_back({{"phase", row.phase}, {"min", row.min}, {"mean", row.mean}, {"max", row.max}});

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
 #include <string>
 #include <utility>
 
@@ -9,13 +10,10 @@
 #include "app/command.hpp"
 #include "app/exit_codes.hpp"
 #include "app/options.hpp"
-#include "app/phases.hpp"
-#include "app/provenance.hpp"
 #include "app/quantities.hpp"
 #include "app/report.hpp"
-#include "app/run_plan.hpp"
+#include "app/run.hpp"
 #include "app/sinkhorn_run.hpp"
-#include "app/stop_request.hpp"
 #include "convoy/error.hpp"
 #include "io/result.hpp"
 
@@ -72,77 +70,31 @@ void warn_of_outcome(Console& console, const Outcome& outcome, const SolveOption
 int solve(const Invocation& invocation) {
     SolveOptions options;
     if (!parse(invocation, options)) return done;
-    const Communicator& world = invocation.world;
-    Console console{world.is_root(), options.volume.volume()};
-    Phases phases;
-    StopRequest stop{options.solver.time_limit};
-    stop.listen();
-    const auto heed_signals = [&](const std::string& phase) { app::heed_signals(world, stop, phase); };
-
-    // What is asked, and can it be done at all?
-    const ProblemShape shape = shape_of_problem(world, options.problem);
-    const Plan plan = plan_run(world, shape, options.problem, options.machine, options.solver);
-    console.say(fmt::format("convoy {} solve: {} x {} points of {}", version(), count_text(shape.rows),
-                            count_text(shape.columns), plural(shape.dimension, "dimension", "dimensions")));
-    console.say(plan.explain);
-
-    // Points, then everything derived from them.
-    const Grid grid{world, plan.grid};
-    const Partition rows = Partition::even(shape.rows, grid.parts(Side::row));
-    const Partition columns = Partition::even(shape.columns, grid.parts(Side::column));
-    io::Result result;
-    DistributedCloud source = io::read_cloud(grid, Side::row, rows, options.problem.source, result.source_input);
-    heed_signals("reading");
-    DistributedCloud target = io::read_cloud(grid, Side::column, columns, options.problem.target, result.target_input);
-    heed_signals("reading");
-    phases.end("read");
-    Coupling coupling{grid,           std::move(source), std::move(target), options.problem.cost,
-                      plan.precision, plan.backend,      plan.keep_products};
-    heed_signals("computing products");
-    phases.end(plan.keep_products ? "products" : "epsilon");
+    Run run{invocation.world, options.volume, options.solver.time_limit};
+    Console& console = run.console;
+    Problem problem = load_problem(run, "solve", options.problem, options.machine, options.solver);
+    Coupling& coupling = problem.coupling;
     const double epsilon = options.problem.epsilon.resolve(coupling);
-    heed_signals("finding epsilon");
-    phases.end("epsilon");
+    run.heed_signals("finding epsilon");
+    run.phases.end("epsilon");
     console.say(
         fmt::format("epsilon {:.6g} ({}, {})", epsilon, options.problem.epsilon.name(), coupling.cost().name()));
     warn_of_rounding(console, coupling, epsilon);
 
-    const SinkhornContext context{options.problem, options.solver, plan, stop, console, phases};
-    SolvedProblem solved = solve_problem(coupling, epsilon, context);
+    SolvedProblem solved = solve_problem(run, problem, epsilon, options.problem, options.solver);
     const Outcome& outcome = solved.outcome;
 
     // The result, and what it says.
     warn_of_outcome(console, outcome, options);
-    result.root = {{"program", "convoy"},
-                   {"version", version()},
-                   {"command", "solve"},
-                   {"created", utc_now()},
-                   {"status", name_of(outcome.status)}};
+    io::Result result = begin_result(run, problem, invocation, "solve", outcome.status);
     result.solution = solution_attributes(outcome);
-    result.run = plan.attributes;
-    const io::Attributes where = whereabouts(world, invocation.line);
-    result.run.insert(result.run.end(), where.begin(), where.end());
     result.history = std::move(solved.state.history);
-    result.timing = phases.over_ranks(world);
-    result.run.emplace_back("cache_seconds", longest(result.timing, "products"));
     result.f = std::move(solved.state.f);
     result.g = std::move(solved.state.g);
-    result.store_points = options.output.store_points;
+    result.store_source = result.store_target = options.output.store_points;
     io::write_result(coupling, result, options.output.output, options.output.overwrite);
-    phases.end("write");
 
-    const double pairs = static_cast<double>(shape.rows) * static_cast<double>(shape.columns);
-    const auto timing = phases.over_ranks(world);
-    return close_run(world, options.output,
-                     {.outcome = outcome,
-                      .result = result,
-                      .timing = timing,
-                      .pairs_per_second = pairs * static_cast<double>(outcome.half_passes) / longest(timing, "solve"),
-                      .memory = peak_memory(world),
-                      .products = plan.products,
-                      .files = {},
-                      .warnings = console.warnings(),
-                      .findings = {}});
+    return close_run(run, problem, options.output, outcome, result);
 }
 
 }  // namespace convoy::app
