@@ -68,6 +68,8 @@ class Coupling {
     struct Average {
         std::vector<double> log_sum;  ///< as reduce()
         std::vector<double> value;    ///< rows x width: sum_j b_j exp(t_ij) w_ij, divided by s_i if safe
+        std::vector<double>
+            dropped;  ///< rows: the share of s_i that Weighting::negligible left out of them; may be empty
     };
     /// sum_j P_ij w_ij / a_i (shifted), or the average of w under the row's conditional plan (safe: also right for
     /// potentials of the staying side that are unknown, given as 0).
@@ -96,6 +98,8 @@ class Coupling {
     /// This problem with one side's cloud replaced, sharing the other's points: a coarse problem, a sample of the rows.
     /// Same centre, cost and precision. Collective.
     Coupling with(Side side, DistributedCloud cloud, bool keep_products = false) const;
+    /// This problem, sharing its points, with products kept. Collective.
+    Coupling keeping_products() const { return {*this, source_, target_, true}; }
 
     /// Joint weighted mean of both clouds, which points are centred on (zeros where the cost forbids it).
     const std::vector<double>& centre() const { return centre_; }

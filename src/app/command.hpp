@@ -22,6 +22,8 @@ struct Command {
 };
 
 int solve(const Invocation& invocation);
+int divergence(const Invocation& invocation);
+int progot(const Invocation& invocation);
 int map(const Invocation& invocation);
 int score(const Invocation& invocation);
 int check(const Invocation& invocation);

@@ -121,22 +121,16 @@ io::Attributes attributes_of(const FitOptions& options, const io::Model& model) 
 
 std::string in_words(const io::Model& model) {
     if (!model.progressive())
-        return fmt::format("a result of solve, {}, epsilon {:.6g}", model.cost.name(), model.epsilon);
+        return fmt::format("a result of {}, {}, epsilon {:.6g}", model.command, model.cost.name(), model.epsilon);
     return fmt::format("a model of progot, {}, {}, epsilon {:.6g} to {:.6g}", model.cost.name(),
                        plural(std::ssize(model.epsilons), "step", "steps"), model.epsilons.front(),
                        model.epsilons.back());
 }
 
-void heed_signals(const Communicator& world, const StopRequest& stop, const std::string& phase) {
-    if (stop.agreed(world) == StopReason::signal)
-        throw Failure{fmt::format("ended by a signal while {}; nothing is written", phase)};
-}
-
 FittedMap::FittedMap(const Grid& grid, const io::Model& model, const FitOptions& options, const MapPlan& plan,
-                     const StopRequest& stop, Console& console, Phases& phases) {
-    const Communicator& world = grid.world();
+                     Run& run) {
     if (options.debiased) {
-        SelfProblem problem = self_problem(grid, model, options, plan, stop, console, phases);
+        SelfProblem problem = self_problem(grid, model, options, plan, run);
         self_.emplace(Self{std::move(problem.potential), problem.cloud.partition, problem.half_passes,
                            PortionedMap{grid,
                                         std::move(problem.cloud),
@@ -149,13 +143,13 @@ FittedMap::FittedMap(const Grid& grid, const io::Model& model, const FitOptions&
     const Side to = other(options.from);
     const Partition columns = Partition::even(model.points(to), grid.parts(Side::column));
     DistributedCloud target = io::read_model_cloud(grid, columns, model, to, options.moved(to));
-    heed_signals(world, stop, "reading");
+    run.heed_signals("reading");
     std::vector<MapStep> steps = io::read_steps(grid, columns, model, options.from);
-    heed_signals(world, stop, "reading");
-    phases.end("read");
+    run.heed_signals("reading");
+    run.phases.end("read");
     map_.emplace(grid, std::move(target), model.cost, plan.precision, plan.backend, std::move(steps),
                  plan.portions.rows);
-    phases.end("map");
+    run.phases.end("map");
 }
 
 std::vector<double> FittedMap::operator()(std::span<const double> points) {

@@ -9,8 +9,7 @@
 
 #include "app/command_line.hpp"
 #include "app/console.hpp"
-#include "app/phases.hpp"
-#include "app/stop_request.hpp"
+#include "app/run.hpp"
 #include "io/model.hpp"
 #include "io/points_file.hpp"
 #include "solvers/map_plan.hpp"
@@ -40,14 +39,10 @@ io::Attributes attributes_of(const FitOptions& options, const io::Model& model);
 // In words: a result of solve, sqeuclidean, epsilon 0.1.
 std::string in_words(const io::Model& model);
 
-// \throws Failure if a signal has come. Collective.
-void heed_signals(const Communicator& world, const StopRequest& stop, const std::string& phase);
-
 class FittedMap {
  public:
     // Reads what is needed, and solves the self problem if there is one. Collective.
-    FittedMap(const Grid& grid, const io::Model& model, const FitOptions& options, const MapPlan& plan,
-              const StopRequest& stop, Console& console, Phases& phases);
+    FittedMap(const Grid& grid, const io::Model& model, const FitOptions& options, const MapPlan& plan, Run& run);
 
     // The images of up to plan.portions.rows points a grid row. Collective.
     std::vector<double> operator()(std::span<const double> points);

@@ -111,7 +111,7 @@ void expect_finite(const Communicator& world, const MapOptions& options, const M
 
 // Reads, maps and writes portion after portion.
 void stream(const Grid& grid, const MapOptions& options, const MapPlan& plan, io::PointStream& points, FittedMap& map,
-            io::PointsFile& file, const StopRequest& stop, MapProgress& progress, Phases& phases) {
+            io::PointsFile& file, MapProgress& progress, Run& run) {
     const Communicator& world = grid.world();
     const std::int64_t d = points.columns();
     const Partition portions = Partition::even(points.rows(), plan.portions.count);
@@ -123,18 +123,18 @@ void stream(const Grid& grid, const MapOptions& options, const MapPlan& plan, io
         const GlobalRun mine{GlobalIndex{portion.first.value + stripe.first.value}, stripe.count};
         const std::vector<double> read = points.read(portion, mine);
         const std::vector<double> z = join_stripes(grid, Side::row, parts, d, read);
-        phases.end("read");
+        run.phases.end("read");
         const std::vector<double> images = map(z);
-        phases.end("map");
+        run.phases.end("map");
         const std::int64_t skipped = stripe.first.value - parts.first(grid.part(Side::row)).value;
         const std::span own = stripe.count == 0 ? std::span<const double>{}
                                                 : std::span{images}.subspan(static_cast<std::size_t>(skipped * d),
                                                                             static_cast<std::size_t>(stripe.count * d));
         expect_finite(world, options, plan, mine, own);
         file.write(portion, mine, own);
-        phases.end("write");
+        run.phases.end("write");
         const std::int64_t done_so_far = portion.first.value + portion.count;
-        if (stop.agreed(world) == StopReason::signal)
+        if (run.stop.agreed(world) == StopReason::signal)
             throw Failure{fmt::format("ended by a signal after {} of {} points; nothing is written",
                                       count_text(done_so_far), count_text(points.rows()))};
         progress.show(done_so_far);
@@ -166,10 +166,7 @@ int map(const Invocation& invocation) {
     MapOptions options;
     if (!parse(invocation, options)) return done;
     const Communicator& world = invocation.world;
-    Console console{world.is_root(), options.volume.volume()};
-    Phases phases;
-    StopRequest stop{0};
-    stop.listen();
+    Run run{world, options.volume, 0};
 
     // What is asked, and can it be done at all?
     const io::Model model = io::open_model(world, options.fit.model);
@@ -183,14 +180,14 @@ int map(const Invocation& invocation) {
     MapRequest request = request_of(options.fit, model);
     request.points = points.rows();
     const MapPlan plan = plan_map(world, request, options.machine);
-    console.say(fmt::format("convoy {} map: {} of {} by {}", version(), plural(points.rows(), "point", "points"),
-                            plural(points.columns(), "dimension", "dimensions"), in_words(model)));
-    console.say(plan.explain);
-    warn_of_status(console, model);
+    run.console.say(fmt::format("convoy {} map: {} of {} by {}", version(), plural(points.rows(), "point", "points"),
+                                plural(points.columns(), "dimension", "dimensions"), in_words(model)));
+    run.console.say(plan.explain);
+    warn_of_status(run.console, model);
 
     // The map, then the file, then the points.
     const Grid grid{world, plan.grid};
-    FittedMap fitted{grid, model, options.fit, plan, stop, console, phases};
+    FittedMap fitted{grid, model, options.fit, plan, run};
     const FittedMap::Self* self = fitted.self() ? &*fitted.self() : nullptr;
     const bool solved = self == nullptr || self->potential.status == "converged";
     io::PointsHead head;
@@ -211,27 +208,27 @@ int map(const Invocation& invocation) {
     head.self_points = self != nullptr ? self->partition.items() : 0;
     io::PointsFile file{world, head, options.output};
     if (self != nullptr) file.write_self(grid, self->partition, self->potential);
-    phases.end("write");
+    run.phases.end("write");
 
     const double pairs = pairs_of_a_point(request);
-    MapProgress progress{console, points.rows(), pairs};
-    stream(grid, options, plan, points, fitted, file, stop, progress, phases);
-    phases.add("kernel", fitted.meters().kernel_seconds);
-    phases.add("communication", fitted.meters().communication_seconds);
-    warn_of_rounding(console, fitted);
-    file.finish(points.identity().checksum, in_order(head.phases, phases.over_ranks(world)), options.overwrite);
-    phases.end("write");
+    MapProgress progress{run.console, points.rows(), pairs};
+    stream(grid, options, plan, points, fitted, file, progress, run);
+    run.phases.add("kernel", fitted.meters().kernel_seconds);
+    run.phases.add("communication", fitted.meters().communication_seconds);
+    warn_of_rounding(run.console, fitted);
+    file.finish(points.identity().checksum, in_order(head.phases, run.phases.over_ranks(world)), options.overwrite);
+    run.phases.end("write");
 
     MapReport report{.model = model,
                      .head = head,
                      .input = points.identity(),
                      .self_half_passes = self != nullptr ? self->half_passes : 0,
                      .self_file = options.fit.self,
-                     .timing = in_order(head.phases, phases.over_ranks(world)),
+                     .timing = in_order(head.phases, run.phases.over_ranks(world)),
                      .pairs_per_second = 0,
                      .memory = peak_memory(world),
                      .files = {options.output},
-                     .warnings = console.warnings()};
+                     .warnings = run.console.warnings()};
     report.pairs_per_second = static_cast<double>(points.rows()) * pairs / longest(report.timing, "map");
     close_map(world, std::move(report), options.summary, options.overwrite);
     return solved ? done : not_converged;

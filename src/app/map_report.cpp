@@ -33,15 +33,15 @@ std::string summary_text(const MapReport& report) {
     const bool debiased = report.head.self != nullptr;
     std::string text = fmt::format("mapped {} {}{}\n\n", plural(report.head.rows, "point", "points"),
                                    text_of(report.head.model, "direction"), debiased ? ", debiased" : "");
-    text += report_row("model",
-                       fmt::format("{}   ({}; {})", report.model.path, in_words(report.model), report.model.status));
-    if (debiased) text += report_row("self problem", self_words(report));
-    text += report_row("points", fmt::format("{} x {}   ({})", count_text(report.head.rows), report.head.columns,
-                                             io::Location{report.input.path, report.input.key}.name()));
+    text += summary_row("model",
+                        fmt::format("{}   ({}; {})", report.model.path, in_words(report.model), report.model.status));
+    if (debiased) text += summary_row("self problem", self_words(report));
+    text += summary_row("points", fmt::format("{} x {}   ({})", count_text(report.head.rows), report.head.columns,
+                                              io::Location{report.input.path, report.input.key}.name()));
     text += "\n" + timing_table(report.timing) + "\n";
-    text += report_row("speed", fmt::format("{:.3g} pairs/s", report.pairs_per_second));
+    text += summary_row("speed", fmt::format("{:.3g} pairs/s", report.pairs_per_second));
     text += memory_row(report.memory);
-    for (const std::string& file : report.files) text += report_row("written", file);
+    for (const std::string& file : report.files) text += summary_row("written", file);
     return text + warning_lines(report.warnings);
 }
 

@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "app/phases.hpp"
+#include "app/report_parts.hpp"
 #include "convoy/cost.hpp"
-#include "convoy/epsilon.hpp"
 #include "convoy/sinkhorn.hpp"
 #include "convoy/values.hpp"
 #include "io/result.hpp"
@@ -17,7 +17,7 @@ struct Outcome {
     Status status = Status::running;
     std::string reason;  // in words
     double epsilon = 0, tolerance = 0;
-    EpsilonRule rule;
+    std::string rule;  // of epsilon, as it was given
     Cost cost;
     Verdict verdict;
     double solver_error = 0;
@@ -38,8 +38,11 @@ struct Report {
     double products = 0;                // bytes kept on the largest rank
     std::vector<std::string> files;     // written, the result first
     std::vector<std::string> warnings;  // said during the run
+    std::string findings;               // in place of the outcome, where a command has more to say
 };
 
+// "converged: ..."
+std::string in_words(Status status, const std::string& reason);
 std::string summary_text(const Report& report);
 std::string summary_json(const Report& report);
 std::string trace_csv(const std::vector<HalfPass>& history);

@@ -12,7 +12,7 @@ namespace convoy::app {
 
 using Json = nlohmann::ordered_json;
 
-std::string report_row(const std::string& name, const std::string& value) {
+std::string summary_row(const std::string& name, const std::string& value) {
     return fmt::format("  {:<22}{}\n", name, printable(value));
 }
 
@@ -29,8 +29,8 @@ std::string timing_table(const std::vector<io::PhaseTiming>& timing) {
 
 std::string memory_row(const Memory& memory) {
     if (!(memory.largest > 0)) return {};
-    return report_row("peak memory", fmt::format("{} on one rank at most, {} in all", bytes_text(memory.largest),
-                                                 bytes_text(memory.sum)));
+    return summary_row("peak memory", fmt::format("{} on one rank at most, {} in all", bytes_text(memory.largest),
+                                                  bytes_text(memory.sum)));
 }
 
 std::string warning_lines(const std::vector<std::string>& warnings) {

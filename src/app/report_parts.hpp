@@ -11,7 +11,7 @@
 namespace convoy::app {
 
 // One line: a name, and what is said of it.
-std::string report_row(const std::string& name, const std::string& value);
+std::string summary_row(const std::string& name, const std::string& value);
 std::string timing_table(const std::vector<io::PhaseTiming>& timing);
 std::string memory_row(const Memory& memory);  // empty where the system does not say
 std::string warning_lines(const std::vector<std::string>& warnings);

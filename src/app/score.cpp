@@ -131,27 +131,13 @@ MapPlan plan_score(const Communicator& world, const ScoreOptions& options, const
     request.memory = options.machine.memory;
     request.threads = options.machine.threads;
     MapPlan plan = resolve_map_plan(world, request);
-    // The divergence comes afterwards, on the same grid.
-    PlanRequest divergence;
-    divergence.rows = shape.sources;
-    divergence.columns = shape.targets;
-    divergence.dimension = model.dimension();
-    divergence.precision = options.machine.precision;
-    divergence.backend = options.machine.backend;
-    divergence.self_problems = true;
-    plan.memory = std::max(plan.memory, memory_of_rank(divergence, plan.grid, plan.threads));
-    CONVOY_VALIDATE(
-        plan.memory <= plan.memory_limit,
-        fmt::format("the divergence needs {} on each of {} (allowed are {}); use more ranks, or raise "
-                    "--memory",
-                    in_bytes(plan.memory), plural(world.size(), "rank", "ranks"), in_bytes(plan.memory_limit)));
     omp_set_num_threads(plan.threads);
     return plan;
 }
 
 // All points of this rank's part, mapped in place; every row of the grid goes through as many portions.
-void map_in_place(FittedMap& map, DistributedCloud& cloud, std::int64_t rows_at_once, const Communicator& world,
-                  const StopRequest& stop, MapProgress& progress) {
+void map_in_place(FittedMap& map, DistributedCloud& cloud, std::int64_t rows_at_once, MapProgress& progress,
+                  const Run& run) {
     const std::int64_t d = cloud.local.dimension;
     for (std::int64_t first = 0; first < cloud.partition.largest(); first += rows_at_once) {
         const std::int64_t count = std::clamp<std::int64_t>(cloud.local.rows - first, 0, rows_at_once);
@@ -159,7 +145,7 @@ void map_in_place(FittedMap& map, DistributedCloud& cloud, std::int64_t rows_at_
                                static_cast<std::size_t>(count * d)};
         const std::vector<double> images = map(points);
         std::ranges::copy(images, points.begin());
-        heed_signals(world, stop, "mapping");
+        run.heed_signals("mapping");
         progress.show(std::min(cloud.partition.items(), (first + rows_at_once) * cloud.partition.parts()));
     }
     progress.finish();
@@ -227,10 +213,7 @@ int score(const Invocation& invocation) {
     ScoreOptions options;
     if (!parse(invocation, options)) return done;
     const Communicator& world = invocation.world;
-    Console console{world.is_root(), options.volume.volume()};
-    Phases phases;
-    StopRequest stop{0};
-    stop.listen();
+    Run run{world, options.volume, 0};
 
     const io::Model model = io::open_model(world, options.fit.model);
     check_fit(options.fit, model);
@@ -240,45 +223,46 @@ int score(const Invocation& invocation) {
         inputs.push_back(io::Location::parse(text).path);
     check_outputs(world, {{"--summary", options.summary}}, inputs, options.overwrite);
     const MapPlan plan = plan_score(world, options, model, shape);
-    console.say(fmt::format("convoy {} score: {} against {} of {} by {}", version(), count_text(shape.sources),
-                            count_text(shape.targets), plural(model.dimension(), "dimension", "dimensions"),
-                            in_words(model)));
-    console.say(plan.explain);
-    warn_of_status(console, model);
+    run.console.say(fmt::format("convoy {} score: {} against {} of {} by {}", version(), count_text(shape.sources),
+                                count_text(shape.targets), plural(model.dimension(), "dimension", "dimensions"),
+                                in_words(model)));
+    run.console.say(plan.explain);
+    warn_of_status(run.console, model);
 
     Score score{model, options.fit};
     const Grid grid{world, plan.grid};
     DistributedCloud images = io::read_cloud(grid, Side::row, Partition::even(shape.sources, grid.parts(Side::row)),
                                              options.source, score.source);
-    heed_signals(world, stop, "reading");
-    phases.end("read");
+    run.heed_signals("reading");
+    run.phases.end("read");
     {
-        FittedMap map{grid, model, options.fit, plan, stop, console, phases};
-        MapProgress progress{console, shape.sources, pairs_of_a_point(request_of(options.fit, model))};
-        map_in_place(map, images, plan.portions.rows, world, stop, progress);
-        warn_of_rounding(console, map);
+        FittedMap map{grid, model, options.fit, plan, run};
+        MapProgress progress{run.console, shape.sources, pairs_of_a_point(request_of(options.fit, model))};
+        map_in_place(map, images, plan.portions.rows, progress, run);
+        warn_of_rounding(run.console, map);
         score.solved = !map.self() || map.self()->potential.status == "converged";
-        phases.end("map");
+        run.phases.end("map");
     }
     DistributedCloud target = io::read_cloud(
         grid, Side::column, Partition::even(shape.targets, grid.parts(Side::column)), options.target, score.target);
     compare_with_truth(grid, options, images, target, score);
-    heed_signals(world, stop, "reading");
-    phases.end("read");
+    run.heed_signals("reading");
+    run.phases.end("read");
     find_divergence(Coupling{grid, std::move(images), std::move(target), Cost{}, plan.precision, plan.backend}, options,
-                    stop, score);
-    heed_signals(world, stop, "solving");
-    phases.end("divergence");
+                    run.stop, score);
+    run.heed_signals("solving");
+    run.phases.end("divergence");
 
     score.rule = options.epsilon;
     score.tolerance = options.tolerance;
     score.run = plan.attributes;
     const io::Attributes where = whereabouts(world, invocation.line);
     score.run.insert(score.run.end(), where.begin(), where.end());
-    score.timing = phases.over_ranks(world);
+    score.timing = run.phases.over_ranks(world);
     score.memory = peak_memory(world);
-    if (!score.divergence.converged()) console.warn("the divergence's problems did not converge; it is that much off");
-    score.warnings = console.warnings();
+    if (!score.divergence.converged())
+        run.console.warn("the divergence's problems did not converge; it is that much off");
+    score.warnings = run.console.warnings();
     close_score(world, score, options.summary, options.overwrite);
     return score.solved && score.divergence.converged() ? done : not_converged;
 }

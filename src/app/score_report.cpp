@@ -22,7 +22,7 @@ std::string name_of_input(const io::InputIdentity& input) {
 std::string summary_text(const Score& score, const std::string& summary) {
     const Divergence& d = score.divergence;
     std::string text = fmt::format("{}\n\n", score.converged() ? "scored" : "scored, NOT converged");
-    const auto row = [&](const std::string& name, const std::string& value) { text += report_row(name, value); };
+    const auto row = [&](const std::string& name, const std::string& value) { text += summary_row(name, value); };
     row("model", fmt::format("{}   ({}; {}{})", score.model.path, in_words(score.model), score.model.status,
                              score.options.debiased ? "; debiased" : ""));
     row("images", fmt::format("{} of {}", count_text(score.source.rows), name_of_input(score.source)));

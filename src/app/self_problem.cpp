@@ -61,27 +61,26 @@ SelfSolution solve_here(const Grid& grid, const DistributedCloud& columns, const
 }  // namespace
 
 SelfProblem self_problem(const Grid& grid, const io::Model& model, const FitOptions& options, const MapPlan& plan,
-                         const StopRequest& stop, Console& console, Phases& phases) {
+                         Run& run) {
     const Side side = options.from;
-    const Communicator& world = grid.world();
     const Partition columns = Partition::even(model.points(side), grid.parts(Side::column));
     SelfProblem problem;
     problem.cloud = io::read_model_cloud(grid, columns, model, side, options.moved(side));
     problem.potential = identity_of(model, side);
-    heed_signals(world, stop, "reading");
+    run.heed_signals("reading");
     if (!options.self.empty()) {
         io::SelfPotential found = io::read_self(grid, columns, options.self);
         expect_same_problem(options.self, found, problem.potential);
         problem.potential = std::move(found);
         problem.g = problem.potential.f;
-        phases.end("read");
+        run.phases.end("read");
         return problem;
     }
-    phases.end("read");
+    run.phases.end("read");
 
-    SelfSolution solution = solve_here(grid, problem.cloud, model, plan, stop);
-    phases.end("self");
-    heed_signals(world, stop, "solving the self problem");
+    SelfSolution solution = solve_here(grid, problem.cloud, model, plan, run.stop);
+    run.phases.end("self");
+    run.heed_signals("solving the self problem");
     if (solution.status == Status::failed)
         throw Failure{fmt::format("the self problem of the {} failed: {}", model.side(side).name, solution.reason)};
     problem.potential.f = solution.g;
@@ -90,11 +89,11 @@ SelfProblem self_problem(const Grid& grid, const io::Model& model, const FitOpti
     problem.potential.status = name_of(solution.status);
     problem.g = std::move(solution.g);
     problem.half_passes = solution.half_passes;
-    console.say(fmt::format("self problem of the {}: {}, error {:.1e} after {}", model.side(side).name,
-                            name_of(solution.status), solution.marginal_error,
-                            plural(solution.half_passes, "half-pass", "half-passes")));
+    run.console.say(fmt::format("self problem of the {}: {}, error {:.1e} after {}", model.side(side).name,
+                                name_of(solution.status), solution.marginal_error,
+                                plural(solution.half_passes, "half-pass", "half-passes")));
     if (solution.status != Status::converged)
-        console.warn(
+        run.console.warn(
             fmt::format("the self problem did not converge ({}): debiased images are that much off", solution.reason));
     return problem;
 }

@@ -18,6 +18,6 @@ struct SelfProblem {
 // Of the side that new points come from. Collective. \throws InputError where the given file is another problem's,
 // Failure where the problem cannot be solved or a signal ended it.
 SelfProblem self_problem(const Grid& grid, const io::Model& model, const FitOptions& options, const MapPlan& plan,
-                         const StopRequest& stop, Console& console, Phases& phases);
+                         Run& run);
 
 }  // namespace convoy::app

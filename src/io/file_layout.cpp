@@ -83,12 +83,18 @@ void FileLayout::column(hid_t group, const std::string& name, hid_t file_type, h
         require(H5Dwrite(made.get(), memory_type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) >= 0, "writing a dataset");
 }
 
+void FileLayout::texts(hid_t group, const std::string& name, const std::vector<std::string>& values) const {
+    const Hdf5 text = string_type();
+    std::vector<const char*> pointers;
+    for (const std::string& value : values) pointers.push_back(value.c_str());
+    column(group, name, text.get(), text.get(), pointers.size(), pointers.data());
+}
+
 void FileLayout::timing(hid_t file, const std::vector<PhaseTiming>& rows) const {
     const Hdf5 into = group(file, "timing");
-    const Hdf5 text = string_type();
-    std::vector<const char*> names;
-    for (const PhaseTiming& row : rows) names.push_back(row.phase.c_str());
-    column(into.get(), "phase", text.get(), text.get(), names.size(), names.data());
+    std::vector<std::string> names;
+    for (const PhaseTiming& row : rows) names.push_back(row.phase);
+    texts(into.get(), "phase", names);
     doubles(into.get(), "min", rows, &PhaseTiming::min);
     doubles(into.get(), "mean", rows, &PhaseTiming::mean);
     doubles(into.get(), "max", rows, &PhaseTiming::max);

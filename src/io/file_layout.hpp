@@ -38,6 +38,13 @@ struct FileLayout {
         for (const auto& row : rows) values.push_back(row.*member);
         column(group, name, H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE, values.size(), values.data());
     }
+    template <class Rows, class Member>
+    void integers(hid_t group, const std::string& name, const Rows& rows, Member member) const {
+        std::vector<std::int64_t> values;
+        for (const auto& row : rows) values.push_back(row.*member);
+        column(group, name, H5T_STD_I64LE, H5T_NATIVE_INT64, values.size(), values.data());
+    }
+    void texts(hid_t group, const std::string& name, const std::vector<std::string>& values) const;
     void timing(hid_t file, const std::vector<PhaseTiming>& rows) const;
     void input(hid_t file, const std::string& name, const InputIdentity& identity) const;
 

@@ -1,5 +1,7 @@
 #include "io/result_layout.hpp"
 
+#include <fmt/format.h>
+
 #include <set>
 
 #include "io/file_layout.hpp"
@@ -23,12 +25,30 @@ struct Layout : FileLayout {
 
     void history(hid_t file, const std::vector<HalfPass>& rows) const {
         const Hdf5 into = group(file, "history");
-        std::vector<std::int64_t> numbers;
-        for (const HalfPass& row : rows) numbers.push_back(row.number);
-        column(into.get(), "half_pass", H5T_STD_I64LE, H5T_NATIVE_INT64, numbers.size(), numbers.data());
+        integers(into.get(), "half_pass", rows, &HalfPass::number);
         doubles(into.get(), "epsilon", rows, &HalfPass::epsilon);
         doubles(into.get(), "marginal_error", rows, &HalfPass::marginal_error);
         doubles(into.get(), "seconds", rows, &HalfPass::seconds);
+    }
+
+    // Beside what is large there, which has made the group.
+    void steps(hid_t file, const Result& result) const {
+        const Hdf5 into{H5Gopen2(file, "steps", H5P_DEFAULT), H5Gclose};
+        require(static_cast<bool>(into), "opening a group");
+        attributes(into.get(), {{"steps", std::ssize(result.steps)}, {"schedule", result.schedule}});
+        doubles(into.get(), "epsilon", result.steps, &ProgotStep::epsilon);
+        doubles(into.get(), "alpha", result.steps, &ProgotStep::alpha);
+        doubles(into.get(), "travelled", result.steps, &ProgotStep::travelled);
+        doubles(into.get(), "tolerance", result.steps, &ProgotStep::tolerance);
+        doubles(into.get(), "marginal_error", result.steps, &ProgotStep::marginal_error);
+        doubles(into.get(), "transport_cost", result.steps, &ProgotStep::transport_cost);
+        doubles(into.get(), "work", result.steps, &ProgotStep::work);
+        doubles(into.get(), "seconds", result.steps, &ProgotStep::seconds);
+        doubles(into.get(), "dropped", result.steps, &ProgotStep::dropped);
+        integers(into.get(), "half_passes", result.steps, &ProgotStep::half_passes);
+        std::vector<std::string> status;
+        for (const ProgotStep& step : result.steps) status.push_back(name_of(step.status));
+        texts(into.get(), "status", status);
     }
 };
 
@@ -41,12 +61,15 @@ std::vector<LargeDataset> large_datasets(const DistributedCloud& source, const D
                                     {"potentials/g", Side::column, m, 1, result.g, false},
                                     {"weights/a", Side::row, n, 1, source.local.weights, false},
                                     {"weights/b", Side::column, m, 1, target.local.weights, false}};
-    if (result.store_points) {
-        large.push_back({"source/points", Side::row, n, source.local.dimension, source.local.points, true});
-        large.push_back({"target/points", Side::column, m, target.local.dimension, target.local.points, true});
-    }
+    const std::int64_t d = source.local.dimension;
+    if (result.store_source) large.push_back({"source/points", Side::row, n, d, source.local.points, true});
+    if (result.store_target) large.push_back({"target/points", Side::column, m, d, target.local.points, true});
     for (const ExtraDataset& one : result.datasets)
         large.push_back({one.path, one.side, one.side == Side::row ? n : m, one.width, one.values, one.matrix});
+    if (result.steps.empty()) return large;
+    large.push_back({"steps/g", Side::column, m, std::ssize(result.steps), result.steps_g, true});
+    for (std::size_t k = 0; k < result.travelled_sources.size(); ++k)
+        large.push_back({fmt::format("steps/source_{}", k + 2), Side::row, n, d, result.travelled_sources[k], true});
     return large;
 }
 
@@ -54,6 +77,7 @@ std::int64_t bytes_needed(const Result& result, const std::vector<LargeDataset>&
     std::int64_t bytes = std::int64_t{1} << 20;  // what HDF5 needs to keep its books, generously
     for (const LargeDataset& one : large) bytes += 8 * one.rows * one.width;
     bytes += static_cast<std::int64_t>(32 * result.history.size() + 256 * result.timing.size());
+    bytes += static_cast<std::int64_t>(512 * (result.steps.size() + large.size()));
     for (const Attributes* list : {&result.root, &result.solution, &result.run}) bytes += bytes_of(*list);
     for (const auto& group : result.groups) bytes += bytes_of(group.second);
     return bytes;
@@ -77,6 +101,7 @@ void lay_out_result(const std::string& out, const std::string& part, const Resul
     layout.input(file.get(), "source", result.source_input);
     layout.input(file.get(), "target", result.target_input);
     layout.history(file.get(), result.history);
+    if (!result.steps.empty()) layout.steps(file.get(), result);
     layout.timing(file.get(), result.timing);
     for (const auto& [path, attributes] : result.groups) {
         layout.groups_above(file.get(), path + "/", made);

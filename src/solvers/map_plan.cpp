@@ -60,7 +60,7 @@ double bytes_of_comparing(const MapRequest& request, GridShape shape, int thread
     divergence.dimension = request.dimension;
     divergence.precision = request.precision;
     divergence.backend = request.backend;
-    divergence.self_problems = true;
+    divergence.more.self_problems = true;
     return memory_of_rank(divergence, shape, threads);
 }
 

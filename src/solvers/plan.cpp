@@ -76,14 +76,10 @@ double memory_of_self(const PlanRequest& request, GridShape shape, std::int64_t 
     return (rows + columns) * (rounded + 8 * vectors_of_a_side) + rows * 8 * anderson_vectors + again;
 }
 
-double memory_beside(const PlanRequest& request, GridShape shape) {
-    double memory = 0;
-    if (request.self_problems)
-        memory = std::max(memory_of_self(request, shape, request.rows, Side::row),
-                          memory_of_self(request, shape, request.columns, Side::column));
-    if (request.gradient)
-        memory += 2 * 8 * largest_part(request.rows, shape.rows) * static_cast<double>(request.dimension);
-    return memory;
+double memory_of_selves(const PlanRequest& request, GridShape shape) {
+    if (!request.more.self_problems) return 0;
+    return std::max(memory_of_self(request, shape, request.rows, Side::row),
+                    memory_of_self(request, shape, request.columns, Side::column));
 }
 
 int ranks_that_fit(const PlanRequest& request, int ranks, double limit, int threads, bool with_products = false) {
@@ -174,8 +170,10 @@ double memory_of_rank(const PlanRequest& request, GridShape shape, int threads) 
     const double fixed = 48e6 + threads * (2e6 + d * 1024);  // program, libraries, tiles
     // While a part is read, its stripes are held beside it once.
     const double reading = 8 * d * std::max(n / shape.columns, m / shape.rows);
-    return (n + m) * (point + 8 * vectors_of_a_side) + n * 8 * anderson_vectors + reading + fixed +
-           memory_of_samples(request, n, m) + memory_beside(request, shape);
+    const double more =
+        8 * (d * (n * request.more.sources + m * request.more.targets) + m * request.more.numbers_of_target);
+    return (n + m) * (point + 8 * vectors_of_a_side) + n * 8 * anderson_vectors + reading + fixed + more +
+           memory_of_samples(request, n, m) + memory_of_selves(request, shape);
 }
 
 double bytes_of_products(const PlanRequest& request, GridShape shape) {
@@ -184,7 +182,7 @@ double bytes_of_products(const PlanRequest& request, GridShape shape) {
         return 4 * std::ceil(largest_part(rows, shape.rows) / panel) * panel * largest_part(columns, shape.columns);
     };
     const double problem = bytes(request.rows, request.columns);
-    if (!request.self_problems) return problem;
+    if (!request.more.self_problems) return problem;
     // One after the other: the largest of the three counts.
     return std::max({problem, bytes(request.rows, request.rows), bytes(request.columns, request.columns)});
 }
@@ -211,7 +209,7 @@ std::vector<GridChoice> grid_choices(const PlanRequest& request, int ranks, doub
         choice.fits = choice.memory <= memory_limit;
         add_allreduce(choice, largest_part(request.rows, choice.shape.rows), choice.shape.columns);
         add_allreduce(choice, largest_part(request.columns, choice.shape.columns), choice.shape.rows);
-        if (request.self_problems) {  // sums over the columns, then the potential in their distribution
+        if (request.more.self_problems) {  // sums over the columns, then the potential in their distribution
             for (const std::int64_t points : {request.rows, request.columns}) {
                 add_allreduce(choice, largest_part(points, choice.shape.rows), choice.shape.columns);
                 add_allreduce(choice, largest_part(points, choice.shape.columns), choice.shape.rows);

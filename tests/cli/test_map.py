@@ -223,6 +223,23 @@ class Models(MapTest):
             self.assertEqual(file["model"].attrs["steps"], 2)
             self.assertEqual(file["model"].attrs["epsilons"], "0.9 0.4")
 
+    def test_models_of_progot_map_alone(self):
+        for cost in ("sqeuclidean", "pnorm:1.5"):
+            ending = self.run_program("progot", "x.npy", "y.npy", "-o", "model.h5", "--steps", "3", "--epsilon",
+                                      "0.05std", "--cost", cost, "--overwrite")
+            self.assert_solved(ending, output="model.h5")
+            with h5py.File(self.folder / "model.h5") as file:
+                g = file["steps/g"][:]
+                steps = list(zip(file["steps/epsilon"][:], file["steps/alpha"][:], g.T))
+                b = file["weights/b"][:]
+            self.assertEqual(len(steps), 3)
+            expected = through_steps(self.z, self.y, b, steps, cost)
+            self.save("y-away.npy", self.y)
+            (self.folder / "y.npy").unlink()
+            for ranks in (0, 4):
+                self.assert_close(self.map(*DOUBLE, model="model.h5", ranks=ranks), expected, 1e-11)
+            (self.folder / "y-away.npy").rename(self.folder / "y.npy")
+
     def test_what_a_model_cannot_do(self):
         write_model(self.folder / "model.h5", self.y, self.b, self.steps)
         run = lambda *options: self.run_program("map", "model.h5", "z.npy", "-o", "out.h5", *options)

@@ -26,7 +26,7 @@ class ModelFile : public testing::Test {
         }
         world_.barrier();
         Written written{problem_, grid};
-        written.result.store_points = embedded;
+        written.result.store_source = written.result.store_target = embedded;
         InputIdentity& target = written.result.target_input;
         target.path = "y.npy";
         target.absolute_path = folder_ / "y.npy";

@@ -1,0 +1,84 @@
+#include "app/sinkhorn_run.hpp"
+
+#include <fmt/format.h>
+
+#include <string>
+#include <utility>
+
+#include "app/progress.hpp"
+#include "io/result.hpp"
+#include "solvers/audited_run.hpp"
+
+namespace convoy::app {
+
+namespace {
+
+Start stored_start(const Sinkhorn& sinkhorn, const Coupling& coupling, const std::string& init, Console& console) {
+    io::StoredPotentials stored = io::read_potentials(coupling.grid(), coupling.cloud(Side::row).partition,
+                                                      coupling.cloud(Side::column).partition, init);
+    if (stored.cost != coupling.cost().name()) {
+        console.warn(fmt::format("the potentials in '{}' belong to the cost {}, not {}: a poor start", init,
+                                 stored.cost, coupling.cost().name()));
+    }
+    return {sinkhorn.start(std::move(stored.f), std::move(stored.g)), StartKind::given,
+            fmt::format("the potentials in '{}' (epsilon {:.4g})", init, stored.epsilon)};
+}
+
+Outcome outcome_of(const Start& start, const Coupling& coupling, double epsilon, const ProblemOptions& asked,
+                   const SolverOptions& options, const Verdict& verdict, double seconds) {
+    const SinkhornState& state = start.state;
+    Outcome outcome;
+    outcome.status = state.status;
+    outcome.reason = state.reason;
+    outcome.epsilon = epsilon;
+    outcome.tolerance = options.tolerance;
+    outcome.rule = asked.epsilon.name();
+    outcome.cost = asked.cost;
+    outcome.verdict = verdict;
+    outcome.solver_error = state.marginal_error;
+    outcome.half_passes = state.half_passes;
+    outcome.iterations = state.iterations;
+    outcome.work = static_cast<double>(state.half_passes) + state.other_work;
+    outcome.start = start.explain;
+    outcome.restarts = state.restarts;
+    outcome.safe_rows = safe_sums(coupling);
+    outcome.seconds = seconds;
+    return outcome;
+}
+
+}  // namespace
+
+SolvedProblem solve_problem(Run& run, Problem& problem, double epsilon, const ProblemOptions& asked,
+                            const SolverOptions& options) {
+    Coupling& coupling = problem.coupling;
+    Progress progress{run.console, problem.pairs()};
+    coupling.while_reducing([&](double share) { progress.within(share); });
+    Sinkhorn sinkhorn{coupling,
+                      {.epsilon = epsilon,
+                       .tolerance = options.tolerance,
+                       .max_half_passes = options.max_half_passes,
+                       .acceleration = problem.plan.acceleration,
+                       .annealing = options.annealing,
+                       .seed = options.seed}};
+    const auto stop = [&] { return run.stop.seen() != StopReason::none; };
+    sinkhorn.observer = [&](const SinkhornState& state) {
+        progress.show(state, sinkhorn.options);
+        return stop();
+    };
+    const std::optional<StartKind> kind = options.start();
+    Start start = kind ? make_start(coupling, sinkhorn, *kind, stop)
+                       : stored_start(sinkhorn, coupling, options.init, run.console);
+    run.heed_signals("looking for a start");
+    run.phases.end("start");
+    run.console.say("start: " + start.explain);
+    const RunWatcher watcher = watch(run, coupling);
+    const Verdict verdict = run_audited(coupling, sinkhorn, start.state, options.seed, watcher);
+    progress.finish();
+    coupling.while_reducing({});
+    fix_gauge(coupling, start.state.f, start.state.g);
+    const double seconds = run.phases.seconds("start") + run.phases.seconds("solve");
+    Outcome outcome = outcome_of(start, coupling, epsilon, asked, options, verdict, seconds);
+    return {std::move(start.state), std::move(outcome)};
+}
+
+}  // namespace convoy::app

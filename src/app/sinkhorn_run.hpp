@@ -1,0 +1,20 @@
+#pragma once
+// A command's problem, solved by Sinkhorn's algorithm until the audit agrees, with everything that a person sees of it.
+
+#include "app/options.hpp"
+#include "app/report.hpp"
+#include "app/run.hpp"
+#include "convoy/sinkhorn.hpp"
+
+namespace convoy::app {
+
+struct SolvedProblem {
+    SinkhornState state;  // <a,f> = <b,g>
+    Outcome outcome;
+};
+
+// Throws Failure after a signal, and where the potentials are no plan's. Collective.
+SolvedProblem solve_problem(Run& run, Problem& problem, double epsilon, const ProblemOptions& asked,
+                            const SolverOptions& options);
+
+}  // namespace convoy::app
