@@ -30,4 +30,9 @@ struct AndersonStep {
 AndersonStep anderson_step(const Coupling& coupling, Side side, AndersonMemory& memory, std::size_t capacity,
                            std::vector<double> residual, std::vector<double> image);
 
+/// Takes `to` back towards `from` until no point with mass is further from it than `limit`: an extrapolation from noise
+/// must not run away. True if it could stay. Collective.
+bool limit_step(const Coupling& coupling, Side side, const std::vector<double>& from, std::vector<double>& to,
+                double limit);
+
 }  // namespace convoy

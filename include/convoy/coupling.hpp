@@ -68,6 +68,8 @@ class Coupling {
     struct Average {
         std::vector<double> log_sum;  ///< as reduce()
         std::vector<double> value;    ///< rows x width: sum_j b_j exp(t_ij) w_ij, divided by s_i if safe
+        std::vector<double>
+            dropped;  ///< rows: the share of s_i that Weighting::negligible left out of them; may be empty
     };
     /// sum_j P_ij w_ij / a_i (shifted), or the average of w under the row's conditional plan (safe: also right for
     /// potentials of the staying side that are unknown, given as 0).

@@ -9,6 +9,9 @@
 
 namespace convoy {
 
+/// Refuses a cost without a map. \throws InputError
+void expect_map(const Cost& cost);
+
 /// T(z) for every point z of the staying side, this rank's part of it (rows x d):
 ///
 ///     w_j(z) = softmax_j(log b_j + (g_j - h(z - y_j)) / epsilon)
@@ -17,9 +20,13 @@ namespace convoy {
 /// for Side::row; for Side::column f, a, x take the places of g, b, y. For `sqeuclidean`, `pnorm:2` and `dot` that is
 /// the barycentric projection sum_j w_j(z) y_j; the points of the plan itself and others are treated alike. The softmax
 /// is safe: a point far from everything is sent to what it is nearest to. Epsilon > 0 in units of the cost. Collective.
+/// In single precision and for those three costs, entries that are nothing in a row are left out: less than 1e-7 of its
+/// mass in all.
 /// \param potential of the other side, this rank's part
+/// \param dropped if given, becomes the largest share of a row's mass that was left out, over all ranks
 /// \throws InputError if the cost has no map (see Cost::has_map()).
-std::vector<double> entropic_map(Coupling& coupling, Side stays, std::span<const double> potential, double epsilon);
+std::vector<double> entropic_map(Coupling& coupling, Side stays, std::span<const double> potential, double epsilon,
+                                 double* dropped = nullptr);
 
 /// One of the maps that a model is made of: the potential of the target (this rank's part), at its epsilon, and the
 /// share of the way that a point goes before the next.

@@ -136,12 +136,14 @@ class Sinkhorn {
     bool corrects(SinkhornState& state, double error) const;
     bool go_back(SinkhornState& state, double error) const;
     std::vector<double> correction(SinkhornState& state, const std::vector<double>& residual, double error) const;
-    bool limit_step(const std::vector<double>& from, std::vector<double>& to, double limit) const;
     void next_level(SinkhornState& state) const;
     Coupling* coupling_;
     mutable std::unique_ptr<CoarseCorrection> coarse_;  // formed from the state, on demand
     double range_bound_ = 0;
 };
+
+/// The marginal error (L1) below which rounding in the kernels may keep a run from falling: an estimate.
+double floor_of_error(const Coupling& coupling, double epsilon);
 
 /// Shifts (f, g) by a constant so that <a,f> = <b,g>. Collective.
 void fix_gauge(const Coupling& coupling, std::vector<double>& f, std::vector<double>& g);

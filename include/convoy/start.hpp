@@ -15,7 +15,8 @@ enum class StartKind {
     zero,       ///< f = 0 and annealing: epsilon from an upper bound of C by halves
     gaussian,   ///< the potential between the Gaussians fitted to the clouds, at epsilon (GaussianKind::entropic)
     bures,      ///< the same at epsilon = 0 (GaussianKind::bures)
-    subsample   ///< the potential of a problem on some of the points, extended to all by one soft minimum
+    subsample,  ///< the potential of a problem on some of the points, extended to all by one soft minimum
+    given       ///< potentials that the caller has: a file's, those of the step before
 };
 std::string name_of(StartKind kind);
 
@@ -37,6 +38,12 @@ struct Start {
 /// stop from.
 Start make_start(
     Coupling& coupling, const Sinkhorn& sinkhorn, StartKind kind,
+    const std::function<bool()>& stop = [] { return false; });
+
+/// As `automatic`, with potentials of the caller's among the candidates: they are taken where they promise enough, or
+/// more than the others, and in small problems unseen. Collective.
+Start make_start_near(
+    Coupling& coupling, const Sinkhorn& sinkhorn, std::vector<double> f, std::vector<double> g,
     const std::function<bool()>& stop = [] { return false; });
 
 }  // namespace convoy

@@ -40,4 +40,7 @@ struct Verdict {
 Verdict audit_and_value(Coupling& coupling, const std::vector<double>& f, const std::vector<double>& g, double epsilon,
                         std::uint64_t seed, double full_work = full_audit_work, std::int64_t sample_size = 1024);
 
+/// The values alone, in one pass of the coupling's precision: no audit. Target marginals count as exact. Collective.
+Values values_of_plan(Coupling& coupling, const std::vector<double>& f, const std::vector<double>& g, double epsilon);
+
 }  // namespace convoy

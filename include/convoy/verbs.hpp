@@ -42,13 +42,16 @@ struct Weighting {
     std::span<const double> columns;  ///< columns: summed side's rows x width, row-major
     std::int64_t width = 2;           ///< numbers in w_ij: columns: any; cost, values: 2; gradient: d
     double shift = 0;                 ///< cost: subtracted before squaring, so that variances do not cancel
+    /// columns: entries of at most this share of their row's sum may be left out of the average (not of the sum), which
+    /// brings wide columns to about the price of a reduction where the plan is sharp. What that loses is measured.
+    double negligible = 0;
 
-    static Weighting of_columns(std::span<const double> columns, std::int64_t width) {
-        return {Kind::columns, columns, width, 0};
+    static Weighting of_columns(std::span<const double> columns, std::int64_t width, double negligible = 0) {
+        return {Kind::columns, columns, width, 0, negligible};
     }
-    static Weighting of_values() { return {Kind::values, {}, 2, 0}; }
-    static Weighting of_cost(double shift = 0) { return {Kind::cost, {}, 2, shift}; }
-    static Weighting of_gradient(std::int64_t dimension) { return {Kind::gradient, {}, dimension, 0}; }
+    static Weighting of_values() { return {Kind::values, {}, 2, 0, 0}; }
+    static Weighting of_cost(double shift = 0) { return {Kind::cost, {}, 2, shift, 0}; }
+    static Weighting of_gradient(std::int64_t dimension) { return {Kind::gradient, {}, dimension, 0, 0}; }
 };
 
 /// What `pick` looks for in each row (or column).

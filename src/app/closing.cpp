@@ -11,7 +11,20 @@
 
 namespace convoy::app {
 
-int close_run(const Communicator& world, const OutputOptions& output, Report report) {
+int close_run(Run& run, const Problem& problem, const OutputOptions& output, const Outcome& outcome,
+              const io::Result& result) {
+    const Communicator& world = run.world;
+    run.phases.end("write");
+    const auto timing = run.phases.over_ranks(world);
+    Report report{
+        .outcome = outcome,
+        .result = result,
+        .timing = timing,
+        .pairs_per_second = problem.pairs() * static_cast<double>(outcome.half_passes) / longest(timing, "solve"),
+        .memory = peak_memory(world),
+        .products = problem.plan.products,
+        .files = {},
+        .warnings = run.console.warnings()};
     // What fails now costs a side file, not the summary.
     std::string failure;
     const auto write_beside = [&](const std::string& path, const auto& text) {

@@ -1,12 +1,13 @@
 #pragma once
 // The end of a run whose result is written: the files beside it, the summary, the exit code.
 
-#include "app/options.hpp"
 #include "app/report.hpp"
+#include "app/run.hpp"
 
 namespace convoy::app {
 
-// Returns the exit code. Collective.
-int close_run(const Communicator& world, const OutputOptions& output, Report report);
+// Ends the phase "write". Returns the exit code. Collective.
+int close_run(Run& run, const Problem& problem, const OutputOptions& output, const Outcome& outcome,
+              const io::Result& result);
 
 }  // namespace convoy::app

@@ -26,6 +26,7 @@ namespace {
 const std::vector<Command>& commands() {
     static const std::vector<Command> table = {
         {"solve", "potentials and values of one entropic optimal transport problem", solve},
+        {"progot", "progressive entropic optimal transport: the map, and the last coupling", progot},
         {"check", "is this input good?", check},
         {"info", "what is in this result?", info},
     };

@@ -58,18 +58,13 @@ void SolverOptions::check_start() const {
                                  suggestion(init, names))};
 }
 
-void declare(CommandLine& line, ProblemOptions& options, bool target_required) {
+void declare_inputs(CommandLine& line, ProblemOptions& options, bool target_required) {
     line.positional("SOURCE", "points, a row each: PATH[#KEY], e.g. cells.h5#/X, points.npy, table.csv",
                     options.source.points, true);
     line.positional("TARGET", "likewise; as many columns", options.target.points, target_required);
     const std::string group = "Problem";
     line.option("--cost", "NAME", "sqeuclidean (plain |x-y|^2, the default), euclidean, pnorm:P, dot or cosine",
                 [&](const std::string& text) { options.cost = Cost::parse(text); })
-        ->group(group);
-    line.option("--epsilon", "RULE",
-                "regularisation: a number in units of the cost, or relative to the cost over all pairs: 0.05std (the "
-                "default), 0.05mean",
-                [&](const std::string& text) { options.epsilon = EpsilonRule::parse(text); })
         ->group(group);
     line.text("--source-weights", "PATH[#KEY]", "masses of the source's points, normalised to 1 (default: equal)",
               options.source.weights)
@@ -85,6 +80,15 @@ void declare(CommandLine& line, ProblemOptions& options, bool target_required) {
     line.option("--target-scale", "FACTOR", "likewise for the target",
                 [=, &options](const std::string& text) { take_scaling(options.target.scaling, text); })
         ->group(group);
+}
+
+void declare(CommandLine& line, ProblemOptions& options, bool target_required) {
+    declare_inputs(line, options, target_required);
+    line.option("--epsilon", "RULE",
+                "regularisation: a number in units of the cost, or relative to the cost over all pairs: 0.05std (the "
+                "default), 0.05mean",
+                [&](const std::string& text) { options.epsilon = EpsilonRule::parse(text); })
+        ->group("Problem");
 }
 
 void declare(CommandLine& line, SolverOptions& options) {

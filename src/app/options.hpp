@@ -59,6 +59,7 @@ struct VolumeOptions {
 };
 
 void declare(CommandLine& line, ProblemOptions& options, bool target_required);
+void declare_inputs(CommandLine& line, ProblemOptions& options, bool target_required);  // all of them but --epsilon
 void declare(CommandLine& line, SolverOptions& options);
 void declare(CommandLine& line, MachineOptions& options);
 void declare(CommandLine& line, OutputOptions& options);
@@ -69,8 +70,9 @@ void declare(CommandLine& line, VolumeOptions& options);
 void check_together(const CommandLine& line, const SolverOptions& solver);
 void check_together(const CommandLine& line, const MachineOptions& machine);
 void check_together(const CommandLine& line, const VolumeOptions& volume);
-// All files of this run can be written, are different ones, and none that it reads. Collective.
+// All files of this run can be written, are different ones, and none that it reads (`more`, too). Collective.
 void check_outputs(const Communicator& world, const CommandLine& line, const ProblemOptions& problem,
-                   const SolverOptions& solver, const OutputOptions& output);
+                   const SolverOptions& solver, const OutputOptions& output,
+                   const std::vector<io::InputOptions>& more = {});
 
 }  // namespace convoy::app

@@ -46,14 +46,16 @@ void expect_different(const std::vector<Named>& files) {
 
 // With --overwrite, what this run reads is not among what may be replaced.
 void expect_no_input(const std::vector<Named>& files, const CommandLine& line, const ProblemOptions& problem,
-                     const SolverOptions& solver) {
+                     const SolverOptions& solver, std::vector<io::InputOptions> inputs) {
+    inputs.push_back(problem.source);
+    inputs.push_back(problem.target);
     for (const auto& [option, path] : files) {
         const auto keep = [&, &writes = option, &target = path](const std::string& what, const std::string& read) {
             CONVOY_VALIDATE(!same_file(read, target),
                             fmt::format("{}: '{}' is {} of this run; choose another name", writes, target, what));
         };
-        for (const auto* input : {&problem.source, &problem.target}) {
-            for (const std::string& text : {input->points, input->weights})
+        for (const io::InputOptions& input : inputs) {
+            for (const std::string& text : {input.points, input.weights})
                 keep("an input", io::Location::parse(text).path);
         }
         keep("the --config file", line.config());
@@ -65,7 +67,8 @@ void expect_no_input(const std::vector<Named>& files, const CommandLine& line, c
 }  // namespace
 
 void check_outputs(const Communicator& world, const CommandLine& line, const ProblemOptions& problem,
-                   const SolverOptions& solver, const OutputOptions& output) {
+                   const SolverOptions& solver, const OutputOptions& output,
+                   const std::vector<io::InputOptions>& more) {
     CONVOY_VALIDATE(!output.output.empty(), "no output is given; add -o FILE");
     const std::vector<Named> files = {
         {"--output", output.output}, {"--summary", output.summary}, {"--trace", output.trace}};
@@ -73,7 +76,7 @@ void check_outputs(const Communicator& world, const CommandLine& line, const Pro
         if (!world.is_root()) return;
         solver.check_start();
         expect_different(files);
-        expect_no_input(files, line, problem, solver);
+        expect_no_input(files, line, problem, solver, more);
     });
     for (const auto& [option, path] : files) {
         if (!path.empty()) io::check_output(world, path, output.overwrite);

@@ -21,9 +21,17 @@ Progress::Progress(Console& console, double pairs)
     next_ += console.on_terminal() ? between_bars : first_line;
 }
 
+void Progress::begin(const std::string& name) {
+    name_ = name;
+    next_work_ = name_ + "half-pass 1";
+    half_pass_began_ = Clock::now();
+    was_annealing_ = false;
+    first_error_ = 0;
+}
+
 void Progress::show(const SinkhornState& state, const SinkhornOptions& options) {
     const bool last = state.status != Status::running || state.half_passes >= options.max_half_passes;
-    next_work_ = last ? "values" : fmt::format("half-pass {}", state.half_passes + 1);
+    next_work_ = name_ + (last ? "values" : fmt::format("half-pass {}", state.half_passes + 1));
     half_pass_began_ = Clock::now();
     if (!console_.shows_progress() || state.history.empty()) return;
 
@@ -72,7 +80,7 @@ double Progress::pace(const SinkhornState& state) {
 std::string Progress::line(const SinkhornState& state, const SinkhornOptions& options) const {
     const double seconds = pace(state);
     const HalfPass& last = state.history.back();
-    std::string text = fmt::format("half-pass {}, ", last.number);
+    std::string text = fmt::format("{}half-pass {}, ", name_, last.number);
     if (last.epsilon > options.epsilon * (1 + 1e-12)) {
         text += fmt::format("annealing: epsilon {:.4g} on its way to {:.4g}", last.epsilon, options.epsilon);
     } else {

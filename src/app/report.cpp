@@ -37,6 +37,21 @@ std::string audit_words(const Audit& audit) {
                        count_text(audit.columns));
 }
 
+// A line a step.
+std::string steps_table(const std::vector<ProgotStep>& steps) {
+    std::string table =
+        fmt::format("  {:>4}{:>9}{:>11}{:>13}{:>10}{:>10}{:>13}{:>15}{:>9}\n", "step", "alpha", "travelled", "epsilon",
+                    "error", "goal", "half-passes", "transport cost", "seconds");
+    for (std::size_t k = 0; k < steps.size(); ++k) {
+        const ProgotStep& step = steps[k];
+        table += fmt::format("  {:>4}{:>9.4f}{:>11.4f}{:>13.6g}{:>10.1e}{:>10.1e}{:>13}{:>15.6g}{:>9.2f}{}\n", k + 1,
+                             step.alpha, step.travelled, step.epsilon, step.marginal_error, step.tolerance,
+                             count_text(step.half_passes), step.transport_cost, step.seconds,
+                             step.status == Status::converged ? "" : "   MISSED");
+    }
+    return table;
+}
+
 std::string timing_table(const Report& report) {
     std::string table = fmt::format("  {:<22}{:>12}{:>12}{:>12}\n", "seconds over ranks", "min", "mean", "max");
     for (const io::PhaseTiming& row : report.timing) {
@@ -54,6 +69,22 @@ Json to_json(const io::Attributes& attributes) {
         std::visit([&, &key = name](const auto& plain) { object[key] = plain; }, value);
     }
     return object;
+}
+
+Json to_json(const ProgotStep& step) {
+    return {{"alpha", step.alpha},
+            {"travelled", step.travelled},
+            {"epsilon", step.epsilon},
+            {"tolerance", step.tolerance},
+            {"marginal_error", step.marginal_error},
+            {"transport_cost", step.transport_cost},
+            {"half_passes", step.half_passes},
+            {"work", step.work},
+            {"seconds", step.seconds},
+            {"dropped", step.dropped},
+            {"start", step.start},
+            {"status", name_of(step.status)},
+            {"reason", step.reason}};
 }
 
 Json to_json(const io::InputIdentity& input) {
@@ -75,7 +106,7 @@ io::Attributes solution_attributes(const Outcome& o) {
     const Values& values = o.verdict.values;
     const Audit& audit = o.verdict.audit;
     return {{"epsilon", o.epsilon},
-            {"epsilon_rule", o.rule.name()},
+            {"epsilon_rule", o.rule},
             {"cost", o.cost.name()},
             {"dual_value", values.dual_value},
             {"transport_cost", values.transport_cost},
@@ -107,7 +138,7 @@ std::string summary_text(const Report& report) {
     const auto row = [&](const std::string& name, const std::string& value) {
         text += fmt::format("  {:<22}{}\n", name, printable(value));
     };
-    row("epsilon", fmt::format("{:.10g}   ({}, {})", o.epsilon, o.rule.name(), o.cost.name()));
+    row("epsilon", fmt::format("{:.10g}   ({}, {})", o.epsilon, o.rule, o.cost.name()));
     row("dual value", fmt::format("{:.10g}", values.dual_value));
     row("transport cost", fmt::format("{:.10g}", values.transport_cost));
     row("kl", fmt::format("{:.10g}", values.kl));
@@ -122,6 +153,7 @@ std::string summary_text(const Report& report) {
         fmt::format("{}   (all work: {:.1f}; {}, {}, {})", count_text(o.half_passes), o.work,
                     plural(o.iterations, "iteration", "iterations"), plural(o.restarts, "restart", "restarts"),
                     plural(o.safe_rows, "safe sum", "safe sums")));
+    if (!report.result.steps.empty()) text += "\n" + steps_table(report.result.steps);
     text += "\n" + timing_table(report) + "\n";
     row("speed", fmt::format("{:.3g} pairs/s", report.pairs_per_second));
     if (report.memory.largest > 0) {
@@ -141,6 +173,8 @@ std::string summary_json(const Report& report) {
     object["inputs"] = {{"source", to_json(report.result.source_input)},
                         {"target", to_json(report.result.target_input)}};
     object["run"] = to_json(report.result.run);
+    if (!report.result.steps.empty()) object["schedule"] = report.result.schedule;
+    for (const ProgotStep& step : report.result.steps) object["steps"].push_back(to_json(step));
     object["timing"] = Json::array();
     for (const io::PhaseTiming& row : report.timing) {
         object["timing"].push_back({{"phase", row.phase}, {"min", row.min}, {"mean", row.mean}, {"max", row.max}});

@@ -6,7 +6,6 @@
 
 #include "app/phases.hpp"
 #include "convoy/cost.hpp"
-#include "convoy/epsilon.hpp"
 #include "convoy/sinkhorn.hpp"
 #include "convoy/values.hpp"
 #include "io/result.hpp"
@@ -17,7 +16,7 @@ struct Outcome {
     Status status = Status::running;
     std::string reason;  // in words
     double epsilon = 0, tolerance = 0;
-    EpsilonRule rule;
+    std::string rule;  // of epsilon, as it was given
     Cost cost;
     Verdict verdict;
     double solver_error = 0;

@@ -20,7 +20,7 @@ ProblemShape shape_of_problem(const Communicator& world, const ProblemOptions& p
 }
 
 Plan plan_run(const Communicator& world, const ProblemShape& shape, const ProblemOptions& problem,
-              const MachineOptions& machine, const SolverOptions& solver) {
+              const MachineOptions& machine, const SolverOptions& solver, const HeldMore& more) {
     PlanRequest request;
     request.rows = shape.rows;
     request.columns = shape.columns;
@@ -36,6 +36,7 @@ Plan plan_run(const Communicator& world, const ProblemShape& shape, const Proble
     const std::optional<StartKind> start = solver.start();
     request.annealing = solver.annealing && start && start != StartKind::gaussian && start != StartKind::bures;
     request.acceleration = solver.acceleration;
+    request.more = more;
     const Plan plan = resolve_plan(world, request);
     omp_set_num_threads(plan.threads);
     return plan;

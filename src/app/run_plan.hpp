@@ -16,6 +16,6 @@ ProblemShape shape_of_problem(const Communicator& world, const ProblemOptions& p
 
 // Resolved on rank 0, the same on all ranks; sets the number of threads. Collective.
 Plan plan_run(const Communicator& world, const ProblemShape& shape, const ProblemOptions& problem,
-              const MachineOptions& machine, const SolverOptions& solver);
+              const MachineOptions& machine, const SolverOptions& solver, const HeldMore& more = {});
 
 }  // namespace convoy::app

@@ -8,6 +8,15 @@
 //     /timing               phase (string) min mean max
 //     /inputs/source target attributes of InputIdentity; relative_path: seen from the result's folder
 //     /source/points /target/points                  fp64, if embedded; attribute checksum
+//
+// A model of progressive OT is a result (of its last step, whose source is the travelled cloud) that also holds its
+// target's points and
+//
+//     /steps                attributes: steps (K), schedule
+//       epsilon alpha travelled tolerance marginal_error transport_cost work seconds dropped   fp64 (K)
+//       half_passes (int64, K)  status (string, K)
+//       g                   fp64 (m x K): row j has target point j's potentials in the K steps; attribute checksum
+//       source_2 ... _K     fp64 (n x d): the source before each later step, if asked for; attribute checksum
 
 #include <cstdint>
 #include <string>
@@ -17,6 +26,7 @@
 #include <vector>
 
 #include "convoy/coupling.hpp"
+#include "convoy/progot.hpp"
 #include "convoy/sinkhorn.hpp"
 #include "convoy/values.hpp"
 #include "io/reader.hpp"
@@ -46,7 +56,13 @@ struct Result {
     std::vector<HalfPass> history;
     std::vector<PhaseTiming> timing;
     std::vector<double> f, g;
-    bool store_points = false;  // /source/points, /target/points: embedded, fp64
+    bool store_source = false, store_target = false;  // /source/points, /target/points: embedded, fp64
+
+    // A model's; no steps: a result.
+    std::vector<ProgotStep> steps;
+    std::string schedule;
+    std::vector<double> steps_g;                         // this rank's m x K
+    std::vector<std::vector<double>> travelled_sources;  // X(2) ... X(K), or nothing
 };
 
 // Refuses (InputError, before any work is done) an output that exists (without overwrite), a missing or unwritable

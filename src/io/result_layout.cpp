@@ -64,6 +64,18 @@ struct Layout {
             require(H5Dwrite(made.get(), memory_type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) >= 0, "writing a dataset");
     }
     template <class Rows, class Member>
+    void integers(hid_t group, const std::string& name, const Rows& rows, Member member) const {
+        std::vector<std::int64_t> values;
+        for (const auto& row : rows) values.push_back(row.*member);
+        column(group, name, H5T_STD_I64LE, H5T_NATIVE_INT64, values.size(), values.data());
+    }
+    void texts(hid_t group, const std::string& name, const std::vector<std::string>& values) const {
+        const Hdf5 text = string_type();
+        std::vector<const char*> pointers;
+        for (const std::string& value : values) pointers.push_back(value.c_str());
+        column(group, name, text.get(), text.get(), pointers.size(), pointers.data());
+    }
+    template <class Rows, class Member>
     void doubles(hid_t group, const std::string& name, const Rows& rows, Member member) const {
         std::vector<double> values;
         for (const auto& row : rows) values.push_back(row.*member);
@@ -72,9 +84,7 @@ struct Layout {
 
     void history(hid_t file, const std::vector<HalfPass>& rows) const {
         const Hdf5 into = group(file, "history");
-        std::vector<std::int64_t> numbers;
-        for (const HalfPass& row : rows) numbers.push_back(row.number);
-        column(into.get(), "half_pass", H5T_STD_I64LE, H5T_NATIVE_INT64, numbers.size(), numbers.data());
+        integers(into.get(), "half_pass", rows, &HalfPass::number);
         doubles(into.get(), "epsilon", rows, &HalfPass::epsilon);
         doubles(into.get(), "marginal_error", rows, &HalfPass::marginal_error);
         doubles(into.get(), "seconds", rows, &HalfPass::seconds);
@@ -82,13 +92,32 @@ struct Layout {
 
     void timing(hid_t file, const std::vector<PhaseTiming>& rows) const {
         const Hdf5 into = group(file, "timing");
-        const Hdf5 text = string_type();
-        std::vector<const char*> names;
-        for (const PhaseTiming& row : rows) names.push_back(row.phase.c_str());
-        column(into.get(), "phase", text.get(), text.get(), names.size(), names.data());
+        std::vector<std::string> names;
+        for (const PhaseTiming& row : rows) names.push_back(row.phase);
+        texts(into.get(), "phase", names);
         doubles(into.get(), "min", rows, &PhaseTiming::min);
         doubles(into.get(), "mean", rows, &PhaseTiming::mean);
         doubles(into.get(), "max", rows, &PhaseTiming::max);
+    }
+
+    // Beside what is large there, which has made the group.
+    void steps(hid_t file, const Result& result) const {
+        const Hdf5 into{H5Gopen2(file, "steps", H5P_DEFAULT), H5Gclose};
+        require(static_cast<bool>(into), "opening a group");
+        attributes(into.get(), {{"steps", std::ssize(result.steps)}, {"schedule", result.schedule}});
+        doubles(into.get(), "epsilon", result.steps, &ProgotStep::epsilon);
+        doubles(into.get(), "alpha", result.steps, &ProgotStep::alpha);
+        doubles(into.get(), "travelled", result.steps, &ProgotStep::travelled);
+        doubles(into.get(), "tolerance", result.steps, &ProgotStep::tolerance);
+        doubles(into.get(), "marginal_error", result.steps, &ProgotStep::marginal_error);
+        doubles(into.get(), "transport_cost", result.steps, &ProgotStep::transport_cost);
+        doubles(into.get(), "work", result.steps, &ProgotStep::work);
+        doubles(into.get(), "seconds", result.steps, &ProgotStep::seconds);
+        doubles(into.get(), "dropped", result.steps, &ProgotStep::dropped);
+        integers(into.get(), "half_passes", result.steps, &ProgotStep::half_passes);
+        std::vector<std::string> status;
+        for (const ProgotStep& step : result.steps) status.push_back(name_of(step.status));
+        texts(into.get(), "status", status);
     }
 
     void input(hid_t file, const std::string& name, const InputIdentity& identity) const {
@@ -118,10 +147,13 @@ std::vector<LargeDataset> large_datasets(const DistributedCloud& source, const D
                                     {"potentials/g", Side::column, m, 1, result.g, false},
                                     {"weights/a", Side::row, n, 1, source.local.weights, false},
                                     {"weights/b", Side::column, m, 1, target.local.weights, false}};
-    if (result.store_points) {
-        large.push_back({"source/points", Side::row, n, source.local.dimension, source.local.points, true});
-        large.push_back({"target/points", Side::column, m, target.local.dimension, target.local.points, true});
-    }
+    const std::int64_t d = source.local.dimension;
+    if (result.store_source) large.push_back({"source/points", Side::row, n, d, source.local.points, true});
+    if (result.store_target) large.push_back({"target/points", Side::column, m, d, target.local.points, true});
+    if (result.steps.empty()) return large;
+    large.push_back({"steps/g", Side::column, m, std::ssize(result.steps), result.steps_g, true});
+    for (std::size_t k = 0; k < result.travelled_sources.size(); ++k)
+        large.push_back({fmt::format("steps/source_{}", k + 2), Side::row, n, d, result.travelled_sources[k], true});
     return large;
 }
 
@@ -129,6 +161,7 @@ std::int64_t bytes_needed(const Result& result, const std::vector<LargeDataset>&
     std::int64_t bytes = std::int64_t{1} << 20;  // what HDF5 needs to keep its books, generously
     for (const LargeDataset& one : large) bytes += 8 * one.rows * one.width;
     bytes += static_cast<std::int64_t>(32 * result.history.size() + 256 * result.timing.size());
+    bytes += static_cast<std::int64_t>(512 * (result.steps.size() + large.size()));
     for (const Attributes* list : {&result.root, &result.solution, &result.run})
         for (const auto& [name, value] : *list) {
             const auto* text = std::get_if<std::string>(&value);
@@ -168,6 +201,7 @@ void lay_out_result(const std::string& out, const std::string& part, const Resul
     layout.input(file.get(), "source", result.source_input);
     layout.input(file.get(), "target", result.target_input);
     layout.history(file.get(), result.history);
+    if (!result.steps.empty()) layout.steps(file.get(), result);
     layout.timing(file.get(), result.timing);
 
     // While HDF5 has written little yet: it must not learn of a full disk when it closes the file.

@@ -41,10 +41,12 @@ struct BlockProblem {
 };
 
 // What a reduction gives for each index of its range. `max` is filled in the safe form only: -inf (and sum 0) where
-// no summed point has mass.
+// no summed point has mass. `dropped`, as `sum`: the terms that Weighting::negligible left out (empty where it is 0, or
+// the backend leaves nothing out).
 struct Sums {
     std::vector<double> sum;
     std::vector<double> max;
+    std::vector<double> dropped;
 };
 
 class Block {

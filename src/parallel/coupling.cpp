@@ -249,15 +249,21 @@ Coupling::Average Coupling::apply(Side stays, const Potentials& potentials, doub
         block_->apply(stays, part, potentials, epsilon, safety, weighting, part_sums, part_values);
         append(part_sums.sum, sums.sum);
         append(part_sums.max, sums.max);
+        append(part_sums.dropped, sums.dropped);
         append(part_values, average.value);
     });
+    if (weighting.negligible > 0) sums.dropped.resize(sums.sum.size());  // a backend may leave nothing out
     const auto width = static_cast<std::size_t>(weighting.width);
     const auto scale_row = [&](std::size_t i, double factor) {
         for (std::size_t k = 0; k < width; ++k) average.value[i * width + k] *= factor;
     };
+    const auto over_sharers = [&] {
+        for (auto* numbers : {&sums.sum, &sums.dropped, &average.value}) sum_over_sharers(stays, *numbers);
+        average.dropped = std::move(sums.dropped);
+        for (std::size_t i = 0; i < average.dropped.size(); ++i) average.dropped[i] /= sums.sum[i];
+    };
     if (safety == Safety::shifted) {
-        sum_over_sharers(stays, sums.sum);
-        sum_over_sharers(stays, average.value);
+        over_sharers();
         average.log_sum = std::move(sums.sum);
         for (double& s : average.log_sum) s = std::log(s);
         return average;
@@ -268,10 +274,10 @@ Coupling::Average Coupling::apply(Side stays, const Potentials& potentials, doub
     for (std::size_t i = 0; i < sums.sum.size(); ++i) {
         const double factor = rescaling(sums.max[i], average.log_sum[i]);
         sums.sum[i] *= factor;
+        if (!sums.dropped.empty()) sums.dropped[i] *= factor;
         scale_row(i, factor);
     }
-    sum_over_sharers(stays, sums.sum);
-    sum_over_sharers(stays, average.value);
+    over_sharers();
     for (std::size_t i = 0; i < sums.sum.size(); ++i) {
         scale_row(i, 1 / sums.sum[i]);
         average.log_sum[i] += std::log(sums.sum[i]);

@@ -1,6 +1,7 @@
 #include "convoy/anderson.hpp"
 
 #include <Eigen/Dense>
+#include <algorithm>
 #include <cmath>
 
 namespace convoy {
@@ -79,6 +80,19 @@ AndersonStep anderson_step(const Coupling& coupling, Side side, AndersonMemory& 
         return plain;
     }
     return {combined(memory.images, c), combined(memory.residuals, c)};
+}
+
+bool limit_step(const Coupling& coupling, Side side, const std::vector<double>& from, std::vector<double>& to,
+                double limit) {
+    double largest = 0;
+    const std::vector<double>& weights = coupling.local(side).weights;
+    for (std::size_t i = 0; i < to.size(); ++i) {
+        if (weights[i] > 0) largest = std::max(largest, std::abs(to[i] - from[i]));
+    }
+    coupling.grid().world().max(std::span{&largest, 1});
+    if (largest <= limit) return true;
+    for (std::size_t i = 0; i < to.size(); ++i) to[i] = from[i] + limit / largest * (to[i] - from[i]);
+    return false;
 }
 
 }  // namespace convoy

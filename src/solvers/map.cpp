@@ -2,34 +2,52 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "convoy/error.hpp"
 
 namespace convoy {
 
 namespace {
 
-// T = z - grad h*(w): here sum_j w_j y_j, a product with the points. Moving both clouds changes nothing (`dot`, too: its
-// map is that of half the squared distance).
+// Of a row's mass, in single precision: what rounding costs anyway.
+constexpr double most_dropped = 1e-7;
+
+// T = z - grad h*(w): here sum_j w_j y_j, a product with the points. Moving both clouds changes nothing (`dot`, too:
+// its map is that of half the squared distance).
 bool barycentric(const Cost& cost) {
     return cost.uses_products();
 }
 
 }  // namespace
 
-std::vector<double> entropic_map(Coupling& coupling, Side stays, std::span<const double> potential, double epsilon) {
-    const Cost& cost = coupling.cost();
+void expect_map(const Cost& cost) {
     CONVOY_VALIDATE(cost.has_map(), fmt::format("cost {} has no map (maps exist for sqeuclidean, pnorm:P and dot); "
                                                 "choose one of those",
                                                 cost.name()));
+}
+
+std::vector<double> entropic_map(Coupling& coupling, Side stays, std::span<const double> potential, double epsilon,
+                                 double* dropped) {
+    const Cost& cost = coupling.cost();
+    expect_map(cost);
     const Cloud& from = coupling.local(stays);
     const Cloud& to = coupling.local(other(stays));
     // The potential of the staying side is not needed, nor known for new points: the safe form does without.
     const std::vector<double> unknown(static_cast<std::size_t>(from.rows), 0.0);
     const Potentials potentials = stays == Side::row ? Potentials{unknown, potential} : Potentials{potential, unknown};
     if (barycentric(cost)) {
-        const Weighting points = Weighting::of_columns(to.points, to.dimension);
-        return coupling.apply(stays, potentials, epsilon, Safety::safe, points).value;
+        const double share = coupling.precision() == Precision::single ? most_dropped : 0;
+        const Weighting points =
+            Weighting::of_columns(to.points, to.dimension, share / static_cast<double>(coupling.points(other(stays))));
+        Coupling::Average average = coupling.apply(stays, potentials, epsilon, Safety::safe, points);
+        if (dropped != nullptr) {
+            *dropped = average.dropped.empty() ? 0 : *std::ranges::max_element(average.dropped);
+            coupling.grid().world().max(std::span{dropped, 1});
+        }
+        return std::move(average.value);
     }
+    if (dropped != nullptr) *dropped = 0;
     std::vector<double> mapped =
         coupling.apply(stays, potentials, epsilon, Safety::safe, Weighting::of_gradient(from.dimension)).value;
     std::vector<double> move(static_cast<std::size_t>(from.dimension));

@@ -157,7 +157,9 @@ double memory_of_rank(const PlanRequest& request, GridShape shape, int threads) 
     const double fixed = 48e6 + threads * (2e6 + d * 1024);  // program, libraries, tiles
     // While a part is read, its stripes are held beside it once.
     const double reading = 8 * d * std::max(n / shape.columns, m / shape.rows);
-    return (n + m) * (point + 8 * vectors_of_a_side) + n * 8 * anderson_vectors + reading + fixed +
+    const double more =
+        8 * (d * (n * request.more.sources + m * request.more.targets) + m * request.more.numbers_of_target);
+    return (n + m) * (point + 8 * vectors_of_a_side) + n * 8 * anderson_vectors + reading + fixed + more +
            memory_of_samples(request, n, m);
 }
 

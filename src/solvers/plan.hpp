@@ -21,6 +21,13 @@ namespace convoy {
 // Whether inner products are kept between passes: where it pays and they fit, always, never.
 enum class Cache { automatic, on, off };
 
+// What a command holds beside what solving does: copies of a side's points in fp64, numbers for each point of the
+// target.
+struct HeldMore {
+    double sources = 0, targets = 0;
+    double numbers_of_target = 0;
+};
+
 struct PlanRequest {
     std::int64_t rows = 0, columns = 0, dimension = 0;
     Cost cost;
@@ -32,6 +39,7 @@ struct PlanRequest {
     Cache cache = Cache::automatic;
     std::string start = "auto";  // its name, or the file whose potentials are taken
     bool annealing = true;
+    HeldMore more;
     std::optional<Acceleration> acceleration;  // nothing: coarse where there are pairs enough, else anderson
 };
 

@@ -30,10 +30,6 @@ constexpr std::int64_t patience = 25;
 constexpr double largest_step = 10;
 // Corrections are right for small steps: they are Newton's.
 constexpr double largest_corrected_step = 5;
-// The floor: errors in the logits of this many times their rounding, in L1, plus that of the sums themselves.
-constexpr double floor_factor = 4;
-constexpr double floor_of_sums_single = 2e-6, floor_of_sums_double = 1e-14;
-
 // An accelerated run that has not got better in so many iterations falls back to over-relaxation.
 constexpr std::int64_t hopeless = 3 * patience;
 
@@ -219,9 +215,7 @@ void Sinkhorn::judge(SinkhornState& state, double error) const {
         return;
     }
     ++state.since_best;
-    const double sums = coupling_->precision() == Precision::single ? floor_of_sums_single : floor_of_sums_double;
-    const double floor = floor_factor * (coupling_->rounding_of_cost() / state.epsilon + sums);
-    if (state.since_best >= patience && state.best_error <= floor) {
+    if (state.since_best >= patience && state.best_error <= floor_of_error(*coupling_, state.epsilon)) {
         state.status = Status::not_converged;
         state.reason =
             fmt::format("the error does not fall below {:.1e}: this is the floor of {} precision at this epsilon",
@@ -270,7 +264,7 @@ void Sinkhorn::update_source(SinkhornState& state, const std::vector<double>& lo
         for (std::size_t i = 0; i < more.size(); ++i) step.next[i] += state.coarse.trust * more[i];
     }
     const double largest = corrected ? largest_corrected_step : largest_step;
-    const bool whole_step = limit_step(exact, step.next, largest * state.epsilon);
+    const bool whole_step = limit_step(*coupling_, Side::row, exact, step.next, largest * state.epsilon);
     state.f = std::move(step.next);
     state.source_exact = plain && whole_step;
 }
@@ -374,25 +368,18 @@ std::vector<double> Sinkhorn::correction(SinkhornState& state, const std::vector
     return (*coarse_)(state.f, state.g, residual);
 }
 
-// Takes `to` back towards the exact image until no point with mass is further from it than `limit`: an extrapolation
-// from noise must not run away. True if it could stay.
-bool Sinkhorn::limit_step(const std::vector<double>& from, std::vector<double>& to, double limit) const {
-    double largest = 0;
-    const std::vector<double>& weights = coupling_->local(Side::row).weights;
-    for (std::size_t i = 0; i < to.size(); ++i) {
-        if (weights[i] > 0) largest = std::max(largest, std::abs(to[i] - from[i]));
-    }
-    coupling_->grid().world().max(std::span{&largest, 1});
-    if (largest <= limit) return true;
-    for (std::size_t i = 0; i < to.size(); ++i) to[i] = from[i] + limit / largest * (to[i] - from[i]);
-    return false;
-}
-
 // Halving epsilon keeps all sums in range: exponents at most double, and by Jensen's inequality no sum falls below 1.
 void Sinkhorn::next_level(SinkhornState& state) const {
     state.epsilon = std::max(state.epsilon / 2, options.epsilon);
     state.annealing = state.epsilon > options.epsilon;
     state.source_exact = false;
+}
+
+double floor_of_error(const Coupling& coupling, double epsilon) {
+    // Errors in the logits of this many times their rounding, in L1, plus that of the sums themselves.
+    constexpr double factor = 4, sums_single = 2e-6, sums_double = 1e-14;
+    const double sums = coupling.precision() == Precision::single ? sums_single : sums_double;
+    return factor * (coupling.rounding_of_cost() / epsilon + sums);
 }
 
 void fix_gauge(const Coupling& coupling, std::vector<double>& f, std::vector<double>& g) {

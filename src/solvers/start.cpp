@@ -131,6 +131,12 @@ class Choice {
     Choice(Coupling& coupling, const Sinkhorn& sinkhorn, const Stop& stop)
         : coupling_{coupling}, sinkhorn_{sinkhorn}, stop_{stop}, judge_{coupling, sinkhorn} {}
 
+    // Potentials from elsewhere: one more candidate, looked at first. What else there is would cost several half-passes.
+    Start made_near(std::vector<double> f) {
+        try_candidate(StartKind::given, std::move(f), "given");
+        return candidates_.back().error <= bad || !may_go_on() ? best_start() : made();
+    }
+
     Start made() {
         constexpr std::int64_t many_dimensions = 128;
         constexpr double close = 1;  // in units of epsilon: within a plan's own spread
@@ -214,9 +220,11 @@ std::string name_of(StartKind kind) {
         case StartKind::bures:
             return "bures";
         case StartKind::subsample:
+            return "subsample";
+        case StartKind::given:
             break;
     }
-    return "subsample";
+    return "given";
 }
 
 Start make_start(Coupling& coupling, const Sinkhorn& sinkhorn, StartKind kind, const Stop& stop) {
@@ -234,12 +242,20 @@ Start make_start(Coupling& coupling, const Sinkhorn& sinkhorn, StartKind kind, c
         }
         case StartKind::subsample:
             break;
+        case StartKind::given:
+            CONVOY_EXPECT(kind != StartKind::given);  // make_start_near() has them
     }
     Extended sample = solve_subsample(coupling, sinkhorn, stop);
     Start start{sinkhorn.start(std::move(sample.f), no_g), kind,
                 fmt::format("subsample ({} x {} points)", sample.rows, sample.columns)};
     start.state.other_work = sample.work;
     return start;
+}
+
+Start make_start_near(Coupling& coupling, const Sinkhorn& sinkhorn, std::vector<double> f, std::vector<double> g,
+                      const Stop& stop) {
+    if (pairs_of(coupling) >= small_problem) return Choice{coupling, sinkhorn, stop}.made_near(std::move(f));
+    return {sinkhorn.start(std::move(f), std::move(g)), StartKind::given, name_of(StartKind::given)};
 }
 
 }  // namespace convoy

@@ -205,7 +205,28 @@ OwnEntropy own_entropy(const Coupling& coupling, Side side, const std::vector<do
     return {plan_sum(coupling, side, log_sum, term), points};
 }
 
+Values values_from(const Coupling& coupling, const std::vector<double>& f, const std::vector<double>& g, double epsilon,
+                   const ExactSums& row_sums, const std::vector<double>& column_log_sum) {
+    Values values;
+    values.transport_cost = coupling.mean(Side::row, row_sums.cost);
+    values.mass = plan_sum(coupling, Side::row, row_sums.log_sum, std::vector<double>(f.size(), 1.0));
+    values.dual_value = coupling.mean(Side::row, f) + coupling.mean(Side::column, g) - epsilon * (values.mass - 1);
+    const double log_density = coupling.mean(Side::row, row_sums.density);  // sum P log(P/(a b^T))
+    values.kl = log_density - values.mass + 1;
+    const OwnEntropy source = own_entropy(coupling, Side::row, row_sums.log_sum);
+    const OwnEntropy target = own_entropy(coupling, Side::column, column_log_sum);
+    const double largest = std::log(source.points * target.points);
+    const double entropy = -(log_density + source.log_weights + target.log_weights);
+    values.normalised_entropy = largest > 0 ? entropy / largest : 1;
+    return values;
+}
+
 }  // namespace
+
+Values values_of_plan(Coupling& coupling, const std::vector<double>& f, const std::vector<double>& g, double epsilon) {
+    return values_from(coupling, f, g, epsilon, sums_of_run(coupling, f, g, epsilon),
+                       std::vector<double>(g.size(), 0.0));
+}
 
 Verdict audit_and_value(Coupling& coupling, const std::vector<double>& f, const std::vector<double>& g, double epsilon,
                         std::uint64_t seed, double full_work, std::int64_t sample_size) {
@@ -228,17 +249,7 @@ Verdict audit_and_value(Coupling& coupling, const std::vector<double>& f, const 
         column_sums.log_sum.assign(g.size(), 0.0);
     }
 
-    Values& values = verdict.values;
-    values.transport_cost = coupling.mean(Side::row, row_sums.cost);
-    values.mass = plan_sum(coupling, Side::row, row_sums.log_sum, std::vector<double>(f.size(), 1.0));
-    values.dual_value = coupling.mean(Side::row, f) + coupling.mean(Side::column, g) - epsilon * (values.mass - 1);
-    const double log_density = coupling.mean(Side::row, row_sums.density);  // sum P log(P/(a b^T))
-    values.kl = log_density - values.mass + 1;
-    const OwnEntropy source = own_entropy(coupling, Side::row, row_sums.log_sum);
-    const OwnEntropy target = own_entropy(coupling, Side::column, column_sums.log_sum);
-    const double largest = std::log(source.points * target.points);
-    const double entropy = -(log_density + source.log_weights + target.log_weights);
-    values.normalised_entropy = largest > 0 ? entropy / largest : 1;
+    verdict.values = values_from(coupling, f, g, epsilon, row_sums, column_sums.log_sum);
     return verdict;
 }
 

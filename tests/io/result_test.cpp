@@ -102,7 +102,7 @@ TEST_F(ResultFile, MayHaveNeitherHistoryNorTiming) {
     Written written{problem_, any_grid()};
     written.result.history.clear();
     written.result.timing.clear();
-    written.result.store_points = false;
+    written.result.store_source = written.result.store_target = false;
 
     written.write(path_);
 

@@ -40,7 +40,7 @@ struct Written {
         result.timing = {{"read", 0.1, 0.2, 0.3}, {"solve", 1, 2, 3}};
         result.f = part_of(grid, Side::row, rows, 1, p.f);
         result.g = part_of(grid, Side::column, columns, 1, p.g);
-        result.store_points = true;
+        result.store_source = result.store_target = true;
     }
     void write(const std::string& path, bool overwrite = false) const {
         write_result(grid, source, target, result, path, overwrite);

@@ -130,8 +130,9 @@ TEST_P(EveryVerb, AgreesWithTheReference) {
             }
 
             const std::vector<double> columns = noise(summed * 7, 1, 9);
-            std::vector<Weighting> weightings{Weighting::of_columns(columns, 7), Weighting::of_cost(0.5 * s.epsilon),
-                                              Weighting::of_values()};
+            std::vector<Weighting> weightings{Weighting::of_columns(columns, 7),
+                                              Weighting::of_columns(columns, 7, 1e-12),
+                                              Weighting::of_cost(0.5 * s.epsilon), Weighting::of_values()};
             if (s.cost.translation_invariant()) weightings.push_back(Weighting::of_gradient(c.d));
             for (const Weighting& weighting : weightings) {
                 Sums expected_sums, sums;
@@ -157,6 +158,41 @@ TEST_P(EveryVerb, AgreesWithTheReference) {
                                 (8 * tolerance) * std::max(scale[k % scale.size()], 1.0))
                         << "weighting " << static_cast<int>(weighting.kind) << " value " << k;
                 }
+            }
+        }
+    }
+}
+
+// Sharp plans, so that most entries are small; many points, so that some tiles are left out and others are not.
+TEST(NegligibleEntries, AreLeftOutAndMeasured) {
+    for (const bool keep_products : {false, true}) {
+        for (const double epsilon : {1e-3, 0.3}) {
+            const Setting s{{"sqeuclidean", 70, 1300, 3, epsilon, true}};
+            const auto block = make_cpu_block(s.problem(Precision::single, keep_products));
+            const std::vector<double> columns = noise(1300 * 11, 1, 9);
+            for (const Safety safety : {Safety::shifted, Safety::safe}) {
+                const auto apply = [&](double negligible, Sums& sums) {
+                    std::vector<double> values;
+                    block->apply(Side::row, {LocalIndex{3}, 66}, s.potentials(), s.epsilon, safety,
+                                 Weighting::of_columns(columns, 11, negligible), sums, values);
+                    return values;
+                };
+                Sums all, most;
+                const std::vector<double> exact = apply(0, all), nearly = apply(1e-4, most);
+                EXPECT_TRUE(all.dropped.empty());
+                ASSERT_EQ(most.dropped.size(), most.sum.size());
+                EXPECT_EQ(most.sum, all.sum);
+                double dropped_somewhere = 0;
+                for (std::size_t i = 0; i < most.sum.size(); ++i) {
+                    const double share = most.dropped[i] / most.sum[i];
+                    EXPECT_LE(share, 1300 * 1e-4);
+                    dropped_somewhere = std::max(dropped_somewhere, share);
+                    // What is left out is off by no more than the columns' range; 1e-5: single precision.
+                    for (std::size_t k = i * 11; k < (i + 1) * 11; ++k)
+                        EXPECT_NEAR(nearly[k] / most.sum[i], exact[k] / all.sum[i], 2 * share + 1e-5);
+                }
+                // A smooth plan has few small entries: its tiles stay matrix products, and lose nothing.
+                EXPECT_EQ(dropped_somewhere > 0, epsilon == 1e-3);
             }
         }
     }

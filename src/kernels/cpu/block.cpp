@@ -71,8 +71,9 @@ class CpuBlock final : public Block {
 
     // A task's working memory.
     struct Scratch {
-        Aligned<T> x, f, products, logits, costs, densities, maximum, rescale, row_offsets, density_rows;
+        Aligned<T> x, f, products, logits, costs, densities, maximum, rescale, row_offsets, density_rows, limits;
         std::vector<double> sums, values, correction;
+        std::vector<double> large, dropped;  // where small terms are left out: lane after lane
     };
 
     std::int64_t panel() const { return kernels_.panel_rows; }
@@ -94,6 +95,10 @@ class CpuBlock final : public Block {
         s.row_offsets = allocate<T>(panel());
         s.density_rows = allocate<T>(panel());
         if (call.weighting != nullptr) s.values.resize(p * static_cast<std::size_t>(call.weighting->width));
+        if (!call.leaves_out()) return s;
+        s.limits = allocate<T>(panel());
+        s.large.resize(s.values.size());
+        s.dropped.resize(p);
         return s;
     }
 
@@ -126,6 +131,7 @@ class CpuBlock final : public Block {
         };
         drop(out.sum, 1);
         drop(out.max, 1);
+        drop(out.dropped, 1);
         if (weighting != nullptr) drop(values, weighting->width);
     }
 
@@ -140,6 +146,7 @@ class CpuBlock final : public Block {
         for (std::size_t c = 0; c < partial.size(); ++c) {
             partial[c].sum.resize(size);
             if (call.safe) partial[c].max.resize(size);
+            if (call.leaves_out()) partial[c].dropped.resize(size);
             partial_values[c].resize(size * static_cast<std::size_t>(width));
         }
         // Memory is asked for before the threads start: an exception must not leave a parallel region.
@@ -188,6 +195,7 @@ class CpuBlock final : public Block {
                     out.max[i] = larger;
                 }
                 out.sum[i] = keep * out.sum[i] + take * partial[c].sum[i];
+                if (call.leaves_out()) out.dropped[i] = keep * out.dropped[i] + take * partial[c].dropped[i];
                 for (std::size_t k = i * static_cast<std::size_t>(width); k < (i + 1) * static_cast<std::size_t>(width);
                      ++k) {
                     values[k] = keep * values[k] + take * partial_values[c][k];
@@ -226,6 +234,8 @@ class CpuBlock final : public Block {
         load_panel(call, s, call.range.first.value + row, count);
         std::fill(s.sums.begin(), s.sums.end(), 0.0);
         std::fill(s.values.begin(), s.values.end(), 0.0);
+        std::fill(s.large.begin(), s.large.end(), 0.0);
+        std::fill(s.dropped.begin(), s.dropped.end(), 0.0);
         if (s.maximum) std::fill_n(s.maximum.get(), panel(), call.safe ? static_cast<T>(no_mass) : T(0));
     }
 
@@ -305,23 +315,47 @@ class CpuBlock final : public Block {
             for (std::size_t i = 0; i < s.sums.size(); ++i) s.sums[i] *= static_cast<double>(s.rescale[i]);
             for (std::size_t i = 0; i < s.values.size(); ++i)
                 s.values[i] *= static_cast<double>(s.rescale[i % s.sums.size()]);
+            rescale_large(s);
         }
         kernels_.exponentials(s.logits.get(), tile.columns, tile.w, s.maximum.get(), s.sums.data());
         if (call.weighting == nullptr) return;
         switch (call.weighting->kind) {
-            case Weighting::Kind::columns: {
-                const std::int64_t width = call.weighting->width;
-                if (width > 0)
-                    kernels_.add_columns(s.logits.get(), tile.columns, call.columns.get() + j * width, width,
-                                         s.values.data());
-                return;
-            }
+            case Weighting::Kind::columns:
+                return add_columns(call, s, tile.columns, call.columns.get() + j * call.width());
             case Weighting::Kind::cost:
                 return kernels_.add_costs(s.logits.get(), costs, tile.columns, s.values.data());
             case Weighting::Kind::values:
                 return kernels_.add_values(s.logits.get(), costs, s.densities.get(), tile.columns, s.values.data());
             case Weighting::Kind::gradient:
                 return kernels_.add_gradients(tile, s.logits.get(), costs, s.values.data());
+        }
+    }
+
+    // The tile's terms times its rows of the columns: a matrix product, unless most terms may be left out.
+    void add_columns(const Call& call, Scratch& s, std::int64_t columns, const T* v) const {
+        const std::int64_t width = call.width();
+        if (width == 0) return;
+        if (call.leaves_out()) {
+            // What is small beside the sum so far is small beside all of it.
+            for (std::size_t i = 0; i < s.sums.size(); ++i)
+                s.limits[i] = static_cast<T>(call.weighting->negligible * s.sums[i]);
+            constexpr std::int64_t one_in = 8;  // a term by itself costs several times what it does in a product
+            if (kernels_.count_large(s.logits.get(), columns, s.limits.get()) * one_in < columns * panel()) {
+                return kernels_.add_large_columns(s.logits.get(), columns, s.limits.get(), v, width, s.large.data(),
+                                                  s.dropped.data());
+            }
+        }
+        kernels_.add_columns(s.logits.get(), columns, v, width, s.values.data());
+    }
+
+    // After the maximum has risen.
+    void rescale_large(Scratch& s) const {
+        const std::size_t width = s.large.size() / s.sums.size();
+        for (std::size_t lane = 0; lane < s.dropped.size(); ++lane) {
+            const auto factor = static_cast<double>(s.rescale[lane]);
+            if (factor == 1) continue;
+            s.dropped[lane] *= factor;
+            for (std::size_t k = lane * width; k < (lane + 1) * width; ++k) s.large[k] *= factor;
         }
     }
 
@@ -339,11 +373,14 @@ class CpuBlock final : public Block {
                 factor = std::exp2(s.correction[from]);
             }
             out.sum[to] = factor * s.sums[from];
+            if (call.leaves_out()) out.dropped[to] = factor * s.dropped[from];
             for (std::int64_t k = 0; k < width; ++k) {
                 const double mean = call.column_means.empty() ? 0 : call.column_means[static_cast<std::size_t>(k)];
                 const double unit = call.density_columns && k == 1 ? ln2 : 1;  // densities are kept in log 2
+                const double large = call.leaves_out() ? s.large[static_cast<std::size_t>(lane * width + k)] : 0;
                 values[to * static_cast<std::size_t>(width) + static_cast<std::size_t>(k)] =
-                    unit * factor * (s.values[static_cast<std::size_t>(k * panel() + lane)] + mean * s.sums[from]);
+                    unit * factor *
+                    (s.values[static_cast<std::size_t>(k * panel() + lane)] + large + mean * s.sums[from]);
             }
         }
     }

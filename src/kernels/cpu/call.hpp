@@ -66,6 +66,10 @@ struct Call {
     // Logits of a tile are stored, not used at once.
     bool buffered() const { return safe || weighting != nullptr; }
     std::int64_t width() const { return weighting == nullptr ? 0 : weighting->width; }
+    // Small terms may be left out of the values.
+    bool leaves_out() const {
+        return weighting != nullptr && weighting->kind == Weighting::Kind::columns && weighting->negligible > 0;
+    }
 
     const BlockPoints<T>* points;
     Side stays;

@@ -305,6 +305,51 @@ void AddColumns(const T* terms, std::int64_t columns, const T* v, std::int64_t w
     for (; k < width; ++k) ColumnsBlock<1>(terms, columns, v + k, width, values + k * panel);
 }
 
+template <class T>
+std::int64_t CountLarge(const T* terms, std::int64_t columns, const T* limits) {
+    const Tag<T> d;
+    using V = hn::Vec<Tag<T>>;
+    const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+    const V low = hn::Load(d, limits), high = hn::Load(d, limits + lanes);
+    std::size_t count = 0;
+    for (std::int64_t j = 0; j < columns; ++j) {
+        count += hn::CountTrue(d, hn::Gt(hn::Load(d, terms + j * 2 * lanes), low));
+        count += hn::CountTrue(d, hn::Gt(hn::Load(d, terms + j * 2 * lanes + lanes), high));
+    }
+    return static_cast<std::int64_t>(count);
+}
+
+// The large terms are few: each takes its row of v by itself.
+template <class T>
+void AddLargeColumns(const T* HWY_RESTRICT terms, std::int64_t columns, const T* HWY_RESTRICT limits,
+                     const T* HWY_RESTRICT v, std::int64_t width, double* HWY_RESTRICT large,
+                     double* HWY_RESTRICT dropped) {
+    const Tag<T> d;
+    using V = hn::Vec<Tag<T>>;
+    const std::int64_t panel = PanelRows<T>();
+    const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+    HWY_ALIGN T buffer[HWY_MAX_BYTES / sizeof(T)];
+    for (std::int64_t lane = 0; lane < panel; lane += lanes) {
+        const V limit = hn::Load(d, limits + lane);
+        V left_out = hn::Zero(d);
+        for (std::int64_t j = 0; j < columns; ++j) {
+            const V term = hn::Load(d, terms + j * panel + lane);
+            const auto is_large = hn::Gt(term, limit);
+            left_out = hn::Add(left_out, hn::IfThenZeroElse(is_large, term));
+            if (hn::AllFalse(d, is_large)) continue;
+            for (std::int64_t i = lane; i < lane + lanes; ++i) {
+                const T weight = terms[j * panel + i];
+                if (!(weight > limits[i])) continue;
+                double* const sums = large + i * width;
+                for (std::int64_t k = 0; k < width; ++k)
+                    sums[k] += static_cast<double>(weight) * static_cast<double>(v[j * width + k]);
+            }
+        }
+        hn::Store(left_out, d, buffer);
+        for (std::int64_t i = 0; i < lanes; ++i) dropped[lane + i] += static_cast<double>(buffer[i]);
+    }
+}
+
 // values[lane] += sum_j terms first, values[P + lane] += sum_j terms second(first, at).
 template <class T, class Second>
 HWY_INLINE void AddPair(const T* terms, const T* first, std::int64_t columns, double* values, const Second& second) {
@@ -389,6 +434,8 @@ const TileKernels<T>* Kernels() {
                                         RaiseMaximum<T>,
                                         Exponentials<T>,
                                         AddColumns<T>,
+                                        CountLarge<T>,
+                                        AddLargeColumns<T>,
                                         AddCosts<T>,
                                         AddValues<T>,
                                         Densities<T>,

@@ -94,6 +94,12 @@ struct TileKernels {
     void (*exponentials)(T* logits, std::int64_t columns, const T* w, const T* shift, double* sums);
     // values[k P + lane] += sum_j terms[j P + lane] v[j width + k]
     void (*add_columns)(const T* terms, std::int64_t columns, const T* v, std::int64_t width, double* values);
+    // How many terms are above their lane's limit.
+    std::int64_t (*count_large)(const T* terms, std::int64_t columns, const T* limits);
+    // large[lane width + k] += sum_j terms[j P + lane] v[j width + k] over the terms above their lane's limit;
+    // dropped[lane] += the others
+    void (*add_large_columns)(const T* terms, std::int64_t columns, const T* limits, const T* v, std::int64_t width,
+                              double* large, double* dropped);
     // values[lane] += sum_j terms costs, values[P + lane] += sum_j terms costs^2
     void (*add_costs)(const T* terms, const T* costs, std::int64_t columns, double* values);
     // values[lane] += sum_j terms costs, values[P + lane] += sum_j terms densities

@@ -1,0 +1,57 @@
+#pragma once
+// What every command that solves carries along, and the problem that it is about.
+
+#include <string>
+
+#include "app/command.hpp"
+#include "app/console.hpp"
+#include "app/options.hpp"
+#include "app/phases.hpp"
+#include "app/run_plan.hpp"
+#include "app/stop_request.hpp"
+#include "convoy/coupling.hpp"
+#include "io/reader.hpp"
+#include "io/result.hpp"
+#include "solvers/audited_run.hpp"
+
+namespace convoy::app {
+
+struct Run {
+    // Listens for signals from here on.
+    Run(const Communicator& ranks, const VolumeOptions& volume, double time_limit);
+    // Ends the run where a signal has come, since nothing is there yet that would be worth writing. Collective.
+    // \param doing e.g. "reading"
+    void heed_signals(const std::string& doing) const;
+
+    const Communicator& world;
+    Console console;
+    Phases phases;
+    StopRequest stop;
+};
+
+// Planned, read, and coupled.
+struct Problem {
+    ProblemShape shape;
+    Plan plan;
+    Coupling coupling;
+    io::InputIdentity source, target;
+    double pairs() const { return static_cast<double>(shape.rows) * static_cast<double>(shape.columns); }
+};
+// \param command its name, for the log. Collective.
+Problem load_problem(Run& run, const std::string& command, const ProblemOptions& problem, const MachineOptions& machine,
+                     const SolverOptions& solver, const HeldMore& more = {});
+
+void warn_of_rounding(Console& console, const Coupling& coupling, double epsilon);
+
+// Ends phases with the parts of a solver's work, says what it says, and gives up where a signal has come. What it is
+// made of outlives it.
+RunWatcher watch(Run& run, const Coupling& coupling);
+
+// A result's attributes that say what was run, on what, where; and where the time went so far. Collective.
+io::Result begin_result(const Run& run, const Problem& problem, const Invocation& invocation,
+                        const std::string& command, Status status);
+
+// Safe sums over all ranks so far. Collective.
+std::int64_t safe_sums(const Coupling& coupling);
+
+}  // namespace convoy::app
