@@ -12,7 +12,7 @@
 namespace convoy::app {
 
 int close_run(Run& run, const Problem& problem, const OutputOptions& output, const Outcome& outcome,
-              const io::Result& result) {
+              const io::Result& result, const std::string& findings) {
     const Communicator& world = run.world;
     run.phases.end("write");
     const auto timing = run.phases.over_ranks(world);
@@ -24,7 +24,8 @@ int close_run(Run& run, const Problem& problem, const OutputOptions& output, con
         .memory = peak_memory(world),
         .products = problem.plan.products,
         .files = {},
-        .warnings = run.console.warnings()};
+        .warnings = run.console.warnings(),
+        .findings = findings};
     // What fails now costs a side file, not the summary.
     std::string failure;
     const auto write_beside = [&](const std::string& path, const auto& text) {

@@ -23,6 +23,7 @@ struct Command {
 
 int solve(const Invocation& invocation);
 int progot(const Invocation& invocation);
+int divergence(const Invocation& invocation);
 int check(const Invocation& invocation);
 int info(const Invocation& invocation);
 

@@ -27,6 +27,7 @@ const std::vector<Command>& commands() {
     static const std::vector<Command> table = {
         {"solve", "potentials and values of one entropic optimal transport problem", solve},
         {"progot", "progressive entropic optimal transport: the map, and the last coupling", progot},
+        {"divergence", "Sinkhorn divergence of two clouds, and its gradient", divergence},
         {"check", "is this input good?", check},
         {"info", "what is in this result?", info},
     };
@@ -48,6 +49,7 @@ std::string help() {
         "  convoy check cells.h5#/X\n"
         "  convoy solve before.npy after.npy -o run.h5\n"
         "  srun convoy solve before.h5#/X after.h5#/X --epsilon 0.01std -o run.h5\n"
+        "  convoy divergence before.npy after.npy -o apart.h5\n"
         "\nExit codes: 0 done and converged, 1 failed, 2 bad usage or input, 3 not converged (result written).\n";
     return text;
 }

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "app/command_line.hpp"
 #include "app/console.hpp"
@@ -70,9 +72,12 @@ void declare(CommandLine& line, VolumeOptions& options);
 void check_together(const CommandLine& line, const SolverOptions& solver);
 void check_together(const CommandLine& line, const MachineOptions& machine);
 void check_together(const CommandLine& line, const VolumeOptions& volume);
-// All files of this run can be written, are different ones, and none that it reads (`more`, too). Collective.
+// All files of this run can be written, are different ones, and none that it reads. Collective.
+// \param replaceable options and the results that they read early, whose place the output may take
+// \param more inputs beside the problem's
 void check_outputs(const Communicator& world, const CommandLine& line, const ProblemOptions& problem,
                    const SolverOptions& solver, const OutputOptions& output,
+                   const std::vector<std::pair<std::string, std::string>>& replaceable = {},
                    const std::vector<io::InputOptions>& more = {});
 
 }  // namespace convoy::app

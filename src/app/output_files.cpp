@@ -46,7 +46,8 @@ void expect_different(const std::vector<Named>& files) {
 
 // With --overwrite, what this run reads is not among what may be replaced.
 void expect_no_input(const std::vector<Named>& files, const CommandLine& line, const ProblemOptions& problem,
-                     const SolverOptions& solver, std::vector<io::InputOptions> inputs) {
+                     const SolverOptions& solver, const std::vector<Named>& replaceable,
+                     std::vector<io::InputOptions> inputs) {
     inputs.push_back(problem.source);
     inputs.push_back(problem.target);
     for (const auto& [option, path] : files) {
@@ -60,7 +61,9 @@ void expect_no_input(const std::vector<Named>& files, const CommandLine& line, c
         }
         keep("the --config file", line.config());
         // A result may take the place of the one that it goes on from: that is read by then.
-        if (option != "--output" && !solver.start()) keep("the --init file", solver.init);
+        if (option == "--output") continue;
+        if (!solver.start()) keep("the --init file", solver.init);
+        for (const auto& [read_by, read] : replaceable) keep(fmt::format("the {} file", read_by), read);
     }
 }
 
@@ -68,6 +71,7 @@ void expect_no_input(const std::vector<Named>& files, const CommandLine& line, c
 
 void check_outputs(const Communicator& world, const CommandLine& line, const ProblemOptions& problem,
                    const SolverOptions& solver, const OutputOptions& output,
+                   const std::vector<std::pair<std::string, std::string>>& replaceable,
                    const std::vector<io::InputOptions>& more) {
     CONVOY_VALIDATE(!output.output.empty(), "no output is given; add -o FILE");
     const std::vector<Named> files = {
@@ -76,7 +80,7 @@ void check_outputs(const Communicator& world, const CommandLine& line, const Pro
         if (!world.is_root()) return;
         solver.check_start();
         expect_different(files);
-        expect_no_input(files, line, problem, solver, more);
+        expect_no_input(files, line, problem, solver, replaceable, more);
     });
     for (const auto& [option, path] : files) {
         if (!path.empty()) io::check_output(world, path, output.overwrite);

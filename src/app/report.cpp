@@ -15,21 +15,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-std::string in_words(const Outcome& outcome) {
-    std::string words;
-    switch (outcome.status) {
-        case Status::converged:
-            words = "converged";
-            break;
-        case Status::stopped:
-            words = "stopped early";
-            break;
-        default:
-            words = "NOT converged";
-    }
-    return outcome.reason.empty() ? words : words + ": " + outcome.reason;
-}
-
 std::string audit_words(const Audit& audit) {
     const std::string sides = fmt::format("source {:.2e}, target {:.2e}", audit.source_error, audit.target_error);
     if (!audit.sampled) return sides + "; all rows and columns, in double";
@@ -102,6 +87,17 @@ Json to_json(const io::InputIdentity& input) {
 
 }  // namespace
 
+std::string in_words(Status status, const std::string& reason) {
+    const std::string words = status == Status::converged ? "converged"
+                              : status == Status::stopped ? "stopped early"
+                                                          : "NOT converged";
+    return reason.empty() ? words : words + ": " + reason;
+}
+
+std::string summary_row(const std::string& name, const std::string& value) {
+    return fmt::format("  {:<22}{}\n", name, printable(value));
+}
+
 io::Attributes solution_attributes(const Outcome& o) {
     const Values& values = o.verdict.values;
     const Audit& audit = o.verdict.audit;
@@ -131,13 +127,12 @@ io::Attributes solution_attributes(const Outcome& o) {
             {"reason", o.reason}};
 }
 
-std::string summary_text(const Report& report) {
-    const Outcome& o = report.outcome;
+namespace {
+
+std::string outcome_text(const Outcome& o) {
     const Values& values = o.verdict.values;
-    std::string text = printable(in_words(o)) + "\n\n";
-    const auto row = [&](const std::string& name, const std::string& value) {
-        text += fmt::format("  {:<22}{}\n", name, printable(value));
-    };
+    std::string text = printable(in_words(o.status, o.reason)) + "\n\n";
+    const auto row = [&](const std::string& name, const std::string& value) { text += summary_row(name, value); };
     row("epsilon", fmt::format("{:.10g}   ({}, {})", o.epsilon, o.rule, o.cost.name()));
     row("dual value", fmt::format("{:.10g}", values.dual_value));
     row("transport cost", fmt::format("{:.10g}", values.transport_cost));
@@ -153,8 +148,16 @@ std::string summary_text(const Report& report) {
         fmt::format("{}   (all work: {:.1f}; {}, {}, {})", count_text(o.half_passes), o.work,
                     plural(o.iterations, "iteration", "iterations"), plural(o.restarts, "restart", "restarts"),
                     plural(o.safe_rows, "safe sum", "safe sums")));
-    if (!report.result.steps.empty()) text += "\n" + steps_table(report.result.steps);
-    text += "\n" + timing_table(report) + "\n";
+    return text;
+}
+
+}  // namespace
+
+std::string summary_text(const Report& report) {
+    std::string text = report.findings.empty() ? outcome_text(report.outcome) : report.findings;
+    const auto row = [&](const std::string& name, const std::string& value) { text += summary_row(name, value); };
+    if (!report.result.steps.empty()) text.append("\n").append(steps_table(report.result.steps));
+    text.append("\n").append(timing_table(report)).append("\n");
     row("speed", fmt::format("{:.3g} pairs/s", report.pairs_per_second));
     if (report.memory.largest > 0) {
         row("peak memory", fmt::format("{} on one rank at most, {} in all", bytes_text(report.memory.largest),
@@ -173,6 +176,10 @@ std::string summary_json(const Report& report) {
     object["inputs"] = {{"source", to_json(report.result.source_input)},
                         {"target", to_json(report.result.target_input)}};
     object["run"] = to_json(report.result.run);
+    for (const auto& [path, attributes] : report.result.groups) {
+        const std::string pointer = "/" + path;
+        object[Json::json_pointer{pointer}].update(to_json(attributes));
+    }
     if (!report.result.steps.empty()) object["schedule"] = report.result.schedule;
     for (const ProgotStep& step : report.result.steps) object["steps"].push_back(to_json(step));
     object["timing"] = Json::array();

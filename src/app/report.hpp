@@ -37,8 +37,13 @@ struct Report {
     double products = 0;                // bytes kept on the largest rank
     std::vector<std::string> files;     // written, the result first
     std::vector<std::string> warnings;  // said during the run
+    std::string findings;               // in place of the outcome, where a command has more to say
 };
 
+// "converged: ..."
+std::string in_words(Status status, const std::string& reason);
+// A row of a summary.
+std::string summary_row(const std::string& name, const std::string& value);
 std::string summary_text(const Report& report);
 std::string summary_json(const Report& report);
 std::string trace_csv(const std::vector<HalfPass>& history);

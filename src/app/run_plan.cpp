@@ -19,8 +19,8 @@ ProblemShape shape_of_problem(const Communicator& world, const ProblemOptions& p
     return {source.rows, target.rows, source.columns};
 }
 
-Plan plan_run(const Communicator& world, const ProblemShape& shape, const ProblemOptions& problem,
-              const MachineOptions& machine, const SolverOptions& solver, const HeldMore& more) {
+PlanRequest plan_request(const ProblemShape& shape, const ProblemOptions& problem, const MachineOptions& machine,
+                         const SolverOptions& solver) {
     PlanRequest request;
     request.rows = shape.rows;
     request.columns = shape.columns;
@@ -36,7 +36,10 @@ Plan plan_run(const Communicator& world, const ProblemShape& shape, const Proble
     const std::optional<StartKind> start = solver.start();
     request.annealing = solver.annealing && start && start != StartKind::gaussian && start != StartKind::bures;
     request.acceleration = solver.acceleration;
-    request.more = more;
+    return request;
+}
+
+Plan plan_run(const Communicator& world, const PlanRequest& request) {
     const Plan plan = resolve_plan(world, request);
     omp_set_num_threads(plan.threads);
     return plan;

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <cmath>
 #include <string>
 #include <utility>
 
@@ -10,15 +9,12 @@
 #include "app/command.hpp"
 #include "app/exit_codes.hpp"
 #include "app/options.hpp"
-#include "app/progress.hpp"
-#include "app/provenance.hpp"
 #include "app/quantities.hpp"
 #include "app/report.hpp"
 #include "app/run.hpp"
+#include "app/sinkhorn_run.hpp"
 #include "convoy/error.hpp"
-#include "convoy/values.hpp"
 #include "io/result.hpp"
-#include "solvers/audited_run.hpp"
 
 namespace convoy::app {
 
@@ -55,17 +51,6 @@ bool parse(const Invocation& invocation, SolveOptions& options) {
     return true;
 }
 
-Start stored_start(const Sinkhorn& sinkhorn, const Coupling& coupling, const std::string& init, Console& console) {
-    io::StoredPotentials stored = io::read_potentials(coupling.grid(), coupling.cloud(Side::row).partition,
-                                                      coupling.cloud(Side::column).partition, init);
-    if (stored.cost != coupling.cost().name()) {
-        console.warn(fmt::format("the potentials in '{}' belong to the cost {}, not {}: a poor start", init,
-                                 stored.cost, coupling.cost().name()));
-    }
-    return {sinkhorn.start(std::move(stored.f), std::move(stored.g)), StartKind::given,
-            fmt::format("the potentials in '{}' (epsilon {:.4g})", init, stored.epsilon)};
-}
-
 void warn_of_outcome(Console& console, const Outcome& outcome, const SolveOptions& options) {
     if (outcome.status == Status::converged) return;
     const bool floor = options.machine.precision != Precision::fp64 && options.machine.backend != Backend::reference;
@@ -79,83 +64,35 @@ void warn_of_outcome(Console& console, const Outcome& outcome, const SolveOption
     console.warn(fmt::format("not converged ({}); {}", outcome.reason, remedy));
 }
 
-Outcome outcome_of(const Start& start, const SolveOptions& options, const Coupling& coupling, double epsilon,
-                   const Verdict& verdict, double seconds) {
-    const SinkhornState& state = start.state;
-    Outcome outcome;
-    outcome.status = state.status;
-    outcome.reason = state.reason;
-    outcome.epsilon = epsilon;
-    outcome.tolerance = options.solver.tolerance;
-    outcome.rule = options.problem.epsilon.name();
-    outcome.cost = options.problem.cost;
-    outcome.verdict = verdict;
-    outcome.solver_error = state.marginal_error;
-    outcome.half_passes = state.half_passes;
-    outcome.iterations = state.iterations;
-    outcome.work = static_cast<double>(state.half_passes) + state.other_work;
-    outcome.start = start.explain;
-    outcome.restarts = state.restarts;
-    outcome.safe_rows = safe_sums(coupling);
-    outcome.seconds = seconds;
-    return outcome;
-}
-
 }  // namespace
 
 int solve(const Invocation& invocation) {
     SolveOptions options;
     if (!parse(invocation, options)) return done;
-    const Communicator& world = invocation.world;
-    Run run{world, options.volume, options.solver.time_limit};
-    Console& console = run.console;
-    Phases& phases = run.phases;
+    Run run{invocation.world, options.volume, options.solver.time_limit};
     Problem problem = load_problem(run, "solve", options.problem, options.machine, options.solver);
     Coupling& coupling = problem.coupling;
     const double epsilon = options.problem.epsilon.resolve(coupling);
     run.heed_signals("finding epsilon");
-    phases.end("epsilon");
-    console.say(
+    run.phases.end("epsilon");
+    run.console.say(
         fmt::format("epsilon {:.6g} ({}, {})", epsilon, options.problem.epsilon.name(), coupling.cost().name()));
-    warn_of_rounding(console, coupling, epsilon);
+    warn_of_rounding(run.console, coupling, epsilon);
 
-    Progress progress{console, problem.pairs()};
-    coupling.while_reducing([&](double share) { progress.within(share); });
-    Sinkhorn sinkhorn{coupling,
-                      {.epsilon = epsilon,
-                       .tolerance = options.solver.tolerance,
-                       .max_half_passes = options.solver.max_half_passes,
-                       .acceleration = problem.plan.acceleration,
-                       .annealing = options.solver.annealing,
-                       .seed = options.solver.seed}};
-    sinkhorn.observer = [&](const SinkhornState& state) {
-        progress.show(state, sinkhorn.options);
-        return run.stop.seen() != StopReason::none;
-    };
-    const std::optional<StartKind> kind = options.solver.start();
-    Start start = kind ? make_start(coupling, sinkhorn, *kind, [&] { return run.stop.seen() != StopReason::none; })
-                       : stored_start(sinkhorn, coupling, options.solver.init, console);
-    run.heed_signals("looking for a start");
-    phases.end("start");
-    console.say("start: " + start.explain);
-    SinkhornState& state = start.state;
-    const RunWatcher watcher = watch(run, coupling);
-    const Verdict verdict = run_audited(coupling, sinkhorn, state, options.solver.seed, watcher);
-    progress.finish();
-    fix_gauge(coupling, state.f, state.g);
+    SolvedProblem solved =
+        solve_problem(coupling, epsilon,
+                      {options.problem, options.solver, problem.plan, run.stop, run.console, run.phases});
+    const Outcome& outcome = solved.outcome;
 
     // The result, and what it says.
-    const Outcome outcome =
-        outcome_of(start, options, coupling, epsilon, verdict, phases.seconds("start") + phases.seconds("solve"));
-    warn_of_outcome(console, outcome, options);
+    warn_of_outcome(run.console, outcome, options);
     io::Result result = begin_result(run, problem, invocation, "solve", outcome.status);
     result.solution = solution_attributes(outcome);
-    result.history = state.history;
-    result.f = std::move(state.f);
-    result.g = std::move(state.g);
+    result.history = std::move(solved.state.history);
+    result.f = std::move(solved.state.f);
+    result.g = std::move(solved.state.g);
     result.store_source = result.store_target = options.output.store_points;
     io::write_result(coupling, result, options.output.output, options.output.overwrite);
-
     return close_run(run, problem, options.output, outcome, result);
 }
 

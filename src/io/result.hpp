@@ -9,6 +9,8 @@
 //     /inputs/source target attributes of InputIdentity; relative_path: seen from the result's folder
 //     /source/points /target/points                  fp64, if embedded; attribute checksum
 //
+// what a command adds: Result::datasets, with a checksum each, and Result::groups.
+//
 // A model of progressive OT is a result (of its last step, whose source is the travelled cloud) that also holds its
 // target's points and
 //
@@ -46,8 +48,17 @@ struct PhaseTiming {
     double min = 0, mean = 0, max = 0;
 };
 
-// Everything a result holds. Vectors f, g, a, b and the embedded points are this rank's parts; the rest is the same on
-// all ranks (rank 0's is written).
+// A dataset beside the potentials: `width` numbers for each point of one side.
+struct ExtraDataset {
+    std::string path;  // "gradient/source"; groups on the way are made
+    Side side = Side::row;
+    std::int64_t width = 1;
+    std::vector<double> values;  // this rank's part
+    bool matrix = false;         // (points x width), also where width is 1
+};
+
+// Everything a result holds. Vectors f, g, a, b, the embedded points and the values of `datasets` are this rank's
+// parts; the rest is the same on all ranks (rank 0's is written).
 struct Result {
     Attributes root;      // program, version, command, created, status (the format's and `complete` are the writer's)
     Attributes solution;  // epsilon, epsilon_rule, cost, dual_value, ...
@@ -57,12 +68,10 @@ struct Result {
     std::vector<PhaseTiming> timing;
     std::vector<double> f, g;
     bool store_source = false, store_target = false;  // /source/points, /target/points: embedded, fp64
-
-    // A model's; no steps: a result.
-    std::vector<ProgotStep> steps;
+    std::vector<ExtraDataset> datasets;
+    std::vector<std::pair<std::string, Attributes>> groups;  // path and attributes; a group above comes first
+    std::vector<ProgotStep> steps;                           // of a model: what is small in /steps
     std::string schedule;
-    std::vector<double> steps_g;                         // this rank's m x K
-    std::vector<std::vector<double>> travelled_sources;  // X(2) ... X(K), or nothing
 };
 
 // Refuses (InputError, before any work is done) an output that exists (without overwrite), a missing or unwritable
@@ -99,5 +108,8 @@ struct StoredPotentials {
 };
 StoredPotentials read_potentials(const Grid& grid, const Partition& rows, const Partition& columns,
                                  const std::string& path);
+// Another dataset of a complete result that has a number for each point of `side`: this rank's part, likewise checked.
+std::vector<double> read_stored_vector(const Grid& grid, Side side, const Partition& partition, const std::string& path,
+                                       const std::string& dataset);
 
 }  // namespace convoy::io

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <filesystem>
+#include <set>
 
 #include "convoy/error.hpp"
 #include "io/hdf5_attributes.hpp"
@@ -29,6 +30,14 @@ struct Layout {
         Hdf5 group{H5Gcreate2(file, path.c_str(), H5P_DEFAULT, creation.get(), H5P_DEFAULT), H5Gclose};
         require(static_cast<bool>(group), "creating a group");
         return group;
+    }
+
+    // The groups above `path` that are not made yet.
+    void groups_above(hid_t file, const std::string& path, std::set<std::string>& made) const {
+        for (std::size_t end = path.find('/'); end != std::string::npos; end = path.find('/', end + 1)) {
+            const std::string above = path.substr(0, end);
+            if (made.insert(above).second) group(file, above);
+        }
     }
 
     // Attributes in the order of their creation and beside their object, however many; no times: the same run gives
@@ -150,10 +159,8 @@ std::vector<LargeDataset> large_datasets(const DistributedCloud& source, const D
     const std::int64_t d = source.local.dimension;
     if (result.store_source) large.push_back({"source/points", Side::row, n, d, source.local.points, true});
     if (result.store_target) large.push_back({"target/points", Side::column, m, d, target.local.points, true});
-    if (result.steps.empty()) return large;
-    large.push_back({"steps/g", Side::column, m, std::ssize(result.steps), result.steps_g, true});
-    for (std::size_t k = 0; k < result.travelled_sources.size(); ++k)
-        large.push_back({fmt::format("steps/source_{}", k + 2), Side::row, n, d, result.travelled_sources[k], true});
+    for (const ExtraDataset& one : result.datasets)
+        large.push_back({one.path, one.side, one.side == Side::row ? n : m, one.width, one.values, one.matrix});
     return large;
 }
 
@@ -162,7 +169,9 @@ std::int64_t bytes_needed(const Result& result, const std::vector<LargeDataset>&
     for (const LargeDataset& one : large) bytes += 8 * one.rows * one.width;
     bytes += static_cast<std::int64_t>(32 * result.history.size() + 256 * result.timing.size());
     bytes += static_cast<std::int64_t>(512 * (result.steps.size() + large.size()));
-    for (const Attributes* list : {&result.root, &result.solution, &result.run})
+    std::vector<const Attributes*> lists{&result.root, &result.solution, &result.run};
+    for (const auto& group : result.groups) lists.push_back(&group.second);
+    for (const Attributes* list : lists)
         for (const auto& [name, value] : *list) {
             const auto* text = std::get_if<std::string>(&value);
             bytes += static_cast<std::int64_t>(256 + name.size() + (text != nullptr ? text->size() : 0));
@@ -185,11 +194,9 @@ void lay_out_result(const std::string& out, const std::string& part, const Resul
     layout.attributes(file.get(), root);
     layout.require(create_mark(file.get(), "complete", H5T_STD_U8LE), "writing an attribute");
 
-    std::string made;
+    std::set<std::string> made;
     for (const LargeDataset& one : large) {
-        const std::string group = one.path.substr(0, one.path.find('/'));
-        if (group != made) layout.group(file.get(), group);
-        made = group;
+        layout.groups_above(file.get(), one.path, made);
         std::vector<hsize_t> extents{static_cast<hsize_t>(one.rows)};
         if (one.matrix) extents.push_back(static_cast<hsize_t>(one.width));
         const Hdf5 dataset = layout.dataset(file.get(), one.path, H5T_IEEE_F64LE, extents);
@@ -203,6 +210,11 @@ void lay_out_result(const std::string& out, const std::string& part, const Resul
     layout.history(file.get(), result.history);
     if (!result.steps.empty()) layout.steps(file.get(), result);
     layout.timing(file.get(), result.timing);
+    for (const auto& [path, attributes] : result.groups) {
+        layout.groups_above(file.get(), path + "/", made);
+        const Hdf5 group{H5Gopen2(file.get(), path.c_str(), H5P_DEFAULT), H5Gclose};
+        layout.attributes(group.get(), attributes);
+    }
 
     // While HDF5 has written little yet: it must not learn of a full disk when it closes the file.
     hsize_t length = 0;

@@ -48,9 +48,9 @@ std::uint32_t stored_checksum(const Location& location, hid_t file, const char* 
     return static_cast<std::uint32_t>(*checksum);
 }
 
-Facts find_facts(const Location& location, std::int64_t rows, std::int64_t columns) {
+Hdf5 open_result(const Location& location) {
     std::string format;
-    const Hdf5 file = open_convoy_file(location, format);
+    Hdf5 file = open_convoy_file(location, format);
     if (format != result_format)
         refuse(location, fmt::format("it is a file of format '{}'", format), fmt::format("need '{}'", result_format),
                "give a result file");
@@ -60,7 +60,11 @@ Facts find_facts(const Location& location, std::int64_t rows, std::int64_t colum
                fmt::format("this program reads up to {}", result_format_version), "use a newer convoy");
     if (attribute_text(file.get(), "complete") != "1")
         refuse(location, "the result is incomplete", "its writer did not finish", "solve again");
+    return file;
+}
 
+Facts find_facts(const Location& location, std::int64_t rows, std::int64_t columns) {
+    const Hdf5 file = open_result(location);
     Facts facts;
     facts.checksum_f = stored_checksum(location, file.get(), "potentials/f", rows, "source");
     facts.checksum_g = stored_checksum(location, file.get(), "potentials/g", columns, "target");
@@ -137,6 +141,20 @@ StoredPotentials read_potentials(const Grid& grid, const Partition& rows, const 
     stored.f = read_vector(grid, Side::row, rows, {path, "potentials/f"}, static_cast<std::uint32_t>(checksum_f));
     stored.g = read_vector(grid, Side::column, columns, {path, "potentials/g"}, static_cast<std::uint32_t>(checksum_g));
     return stored;
+}
+
+std::vector<double> read_stored_vector(const Grid& grid, Side side, const Partition& partition, const std::string& path,
+                                       const std::string& dataset) {
+    const Communicator& world = grid.world();
+    std::int64_t checksum = 0;
+    agree(world, [&] {
+        if (!world.is_root()) return;
+        const Hdf5 file = open_result({path, ""});
+        checksum = stored_checksum({path, ""}, file.get(), dataset.c_str(), partition.items(),
+                                   side == Side::row ? "source" : "target");
+    });
+    world.broadcast(checksum);
+    return read_vector(grid, side, partition, {path, dataset}, static_cast<std::uint32_t>(checksum));
 }
 
 }  // namespace convoy::io

@@ -76,6 +76,25 @@ double products_of_samples(const PlanRequest& request, GridShape shape) {
     return 4 * std::max(sub, coarse);
 }
 
+// A side against itself: its points once more in the other distribution, both rounded again, their vectors.
+double memory_of_self(const PlanRequest& request, GridShape shape, std::int64_t points, Side side) {
+    const double rows = largest_part(points, shape.rows), columns = largest_part(points, shape.columns);
+    const double d = static_cast<double>(request.dimension);
+    const double rounded = request.backend == Backend::cpu ? d * bytes_of_precision(request) : 0;
+    const double again = 8 * d * (side == Side::row ? columns : rows);
+    return (rows + columns) * (rounded + 8 * vectors_of_a_side) + rows * 8 * anderson_vectors + again;
+}
+
+double memory_beside(const PlanRequest& request, GridShape shape) {
+    double memory = 0;
+    if (request.self_problems)
+        memory = std::max(memory_of_self(request, shape, request.rows, Side::row),
+                          memory_of_self(request, shape, request.columns, Side::column));
+    if (request.gradient)
+        memory += 2 * 8 * largest_part(request.rows, shape.rows) * static_cast<double>(request.dimension);
+    return memory;
+}
+
 int ranks_that_fit(const PlanRequest& request, int ranks, double limit, int threads, bool with_products = false) {
     for (int more = ranks + 1; more <= 1 << 20; more = more < 64 ? more + 1 : more * 2) {
         const GridChoice best = grid_choices(request, more, limit, threads).front();
@@ -160,13 +179,18 @@ double memory_of_rank(const PlanRequest& request, GridShape shape, int threads) 
     const double more =
         8 * (d * (n * request.more.sources + m * request.more.targets) + m * request.more.numbers_of_target);
     return (n + m) * (point + 8 * vectors_of_a_side) + n * 8 * anderson_vectors + reading + fixed + more +
-           memory_of_samples(request, n, m);
+           memory_of_samples(request, n, m) + memory_beside(request, shape);
 }
 
 double bytes_of_products(const PlanRequest& request, GridShape shape) {
-    constexpr double panel = 32;  // rows are kept in whole ones
-    return 4 * std::ceil(largest_part(request.rows, shape.rows) / panel) * panel *
-           largest_part(request.columns, shape.columns);
+    const auto bytes = [&](std::int64_t rows, std::int64_t columns) {
+        constexpr double panel = 32;  // rows are kept in whole ones
+        return 4 * std::ceil(largest_part(rows, shape.rows) / panel) * panel * largest_part(columns, shape.columns);
+    };
+    const double problem = bytes(request.rows, request.columns);
+    if (!request.self_problems) return problem;
+    // One after the other: the largest of the three counts.
+    return std::max({problem, bytes(request.rows, request.rows), bytes(request.columns, request.columns)});
 }
 
 bool products_pay(std::int64_t dimension, int cores) {
@@ -191,6 +215,12 @@ std::vector<GridChoice> grid_choices(const PlanRequest& request, int ranks, doub
         choice.fits = choice.memory <= memory_limit;
         add_allreduce(choice, largest_part(request.rows, choice.shape.rows), choice.shape.columns);
         add_allreduce(choice, largest_part(request.columns, choice.shape.columns), choice.shape.rows);
+        if (request.self_problems) {  // sums over the columns, then the potential in their distribution
+            for (const std::int64_t points : {request.rows, request.columns}) {
+                add_allreduce(choice, largest_part(points, choice.shape.rows), choice.shape.columns);
+                add_allreduce(choice, largest_part(points, choice.shape.columns), choice.shape.rows);
+            }
+        }
         choices.push_back(choice);
     }
     const auto stretch = [&](const GridChoice& c) {

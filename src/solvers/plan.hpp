@@ -41,6 +41,8 @@ struct PlanRequest {
     bool annealing = true;
     HeldMore more;
     std::optional<Acceleration> acceleration;  // nothing: coarse where there are pairs enough, else anderson
+    bool self_problems = false;                // each side against itself, too, before the problem itself
+    bool gradient = false;                     // and their gradient with respect to the source
 };
 
 // What one grid shape would cost: the largest rank's memory, and a model of the communication of one iteration (two

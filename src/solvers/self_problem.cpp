@@ -88,7 +88,7 @@ class SelfRun {
         } else if (error <= options_.tolerance) {
             end(Status::converged, fmt::format("marginal error {:.2e} is within {:.2e}", error, options_.tolerance));
         } else if (stop > 0) {
-            end(Status::stopped, fmt::format("stopped after {} half-passes", solution_.half_passes));
+            end(Status::stopped, fmt::format("stopped after half-pass {}", solution_.half_passes));
         } else if (solution_.half_passes >= options_.max_half_passes) {
             end(Status::not_converged,
                 fmt::format("the limit of half-passes ({}) is reached", options_.max_half_passes));

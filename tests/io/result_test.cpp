@@ -109,6 +109,42 @@ TEST_F(ResultFile, MayHaveNeitherHistoryNorTiming) {
     EXPECT_EQ(describe(path_).datasets.size(), 12u);
 }
 
+TEST_F(ResultFile, HoldsWhatACommandAdds) {
+    const auto with_more = [&](Grid grid) {
+        Written written{problem_, std::move(grid)};
+        Result& result = written.result;
+        result.datasets = {{"self/source/f", Side::row, 1, result.f},
+                           {"self/target/f", Side::column, 1, result.g},
+                           {"gradient/source", Side::row, problem_.d, written.source.local.points, true}};
+        result.groups = {
+            {"divergence", {{"divergence", 0.5}}},
+            {"divergence/source", {{"status", std::string{"converged"}}, {"half_passes", std::int64_t{7}}}},
+            {"self/target", {{"of", std::string{"target"}}}}};
+        return written;
+    };
+    if (world_.is_root()) with_more(Grid{}).write(path_);
+    world_.barrier();
+    const std::string expected = bytes_of(path_);
+
+    for (const GridShape shape : shapes_of(world_.size())) {
+        with_more(Grid{world_, shape}).write(path_, true);
+
+        EXPECT_TRUE(bytes_of(path_) == expected) << shape.name();
+        world_.barrier();
+    }
+    EXPECT_EQ(read_all(path_ + "#self/source/f"), problem_.f);
+    EXPECT_EQ(read_all(path_ + "#self/target/f"), problem_.g);
+    EXPECT_EQ(read_all(path_ + "#gradient/source"), problem_.x);
+    const Description description = describe(path_);
+    const std::map<std::string, std::string> text{description.attributes.begin(), description.attributes.end()};
+    EXPECT_EQ(text.at("/divergence/divergence"), "0.5");
+    EXPECT_EQ(text.at("/divergence/source/half_passes"), "7");
+    EXPECT_EQ(text.at("/self/target/of"), "target");
+    EXPECT_EQ(text.at("/gradient/source/checksum"), std::to_string(crc32c(problem_.x)));
+    const std::map<std::string, std::string> shapes{description.datasets.begin(), description.datasets.end()};
+    EXPECT_EQ(shapes.at("/gradient/source"), "float64 (23 x 3)");
+}
+
 TEST_F(ResultFile, GivesPotentialsBackOnEveryGrid) {
     Written{problem_, any_grid()}.write(path_);
 
