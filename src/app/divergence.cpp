@@ -47,8 +47,7 @@ bool parse(const Invocation& invocation, Options& options) {
         "divergence SOURCE TARGET -o OUT [options]",
         "Computes the Sinkhorn divergence OT(x,y) - (OT(x,x) + OT(y,y))/2, all three terms at one epsilon: with the "
         "entropy\nand from transport costs alone. The result is that of `solve` for the cross problem, with the self "
-        "terms beside it;\n--init, --acceleration and --annealing are the cross problem's, limits those of each "
-        "term.\n",
+        "terms beside it;\n--init and --annealing concern the cross problem alone, limits hold for each term.\n",
         "Examples:\n"
         "  convoy divergence before.npy after.npy -o run.h5\n"
         "  convoy divergence generated.npy data.npy --epsilon 0.05mean --epsilon-of target -o first.h5\n"
@@ -162,7 +161,8 @@ SelfPart find_self_part(const Coupling& cross, Side side, double epsilon, const 
 
     Coupling self = self_coupling(cross, side, context.plan.keep_products && !part.reused);
     const Meters before = self.meters();
-    if (!part.reused) part.self = solve_self_term(self, side, epsilon, reusable != nullptr ? &part.self : nullptr, context);
+    if (!part.reused)
+        part.self = solve_self_term(self, side, epsilon, reusable != nullptr ? &part.self : nullptr, context);
     if (pull) part.pull = source_pull(self, part.self.solution.g, epsilon);
     run.phases.end("self terms");
     add_parts(run.phases, before, self.meters());
@@ -188,7 +188,7 @@ DivergenceFindings findings_of(const Outcome& cross, const SelfPart& source, con
     findings.source = source.self.term;
     findings.target = target.self.term;
     findings.values = divergence_of(findings.cross, findings.source, findings.target);
-    findings.epsilon_of = options.epsilon_of;
+    if (options.problem.epsilon.unit != EpsilonRule::Unit::absolute) findings.epsilon_of = options.epsilon_of;
     findings.source_reused = source.reused ? options.reuse : "";
     findings.target_reused = target.reused ? options.reuse : "";
     return findings;
@@ -222,8 +222,7 @@ int divergence(const Invocation& invocation) {
         },
         false);
     Coupling& coupling = problem.coupling;
-    const ReusableTerms reusable =
-        stored ? find_reusable(*stored, problem.source, problem.target) : ReusableTerms{};
+    const ReusableTerms reusable = stored ? find_reusable(*stored, problem.source, problem.target) : ReusableTerms{};
     const double epsilon = find_epsilon(coupling, options);
     run.heed_signals("finding epsilon");
     run.phases.end("epsilon");
@@ -255,8 +254,7 @@ int divergence(const Invocation& invocation) {
     io::Result result = begin_result(run, problem, invocation, "divergence", findings.status());
     fill(result, findings, cross, self_x, self_y);
     if (options.gradient)
-        result.datasets.push_back(
-            {"gradient/source", Side::row, problem.shape.dimension, std::move(gradient), true});
+        result.datasets.push_back({"gradient/source", Side::row, problem.shape.dimension, std::move(gradient), true});
     result.store_source = result.store_target = options.output.store_points;
     io::write_result(coupling, result, options.output.output, options.output.overwrite);
     const std::string text = divergence_text(findings, cross.outcome);

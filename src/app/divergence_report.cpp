@@ -59,11 +59,9 @@ std::string divergence_text(const DivergenceFindings& findings, const Outcome& o
     std::string text = printable(in_words(status, reason)) + "\n\n";
     text += summary_row("divergence", fmt::format("{:.10g}   (with the entropy)", findings.values.divergence));
     text += summary_row("", fmt::format("{:.10g}   (from transport costs alone)", findings.values.transport));
-    text += summary_row(
-        "epsilon",
-        fmt::format("{:.10g}   ({}{}, {})", outcome.epsilon, outcome.rule,
-                    EpsilonRule::parse(outcome.rule).unit == EpsilonRule::Unit::absolute ? "" : " of the " + findings.epsilon_of + " cost",
-                    outcome.cost.name()));
+    const std::string of = findings.epsilon_of.empty() ? "" : " of the " + findings.epsilon_of + " cost";
+    text += summary_row("epsilon",
+                        fmt::format("{:.10g}   ({}{}, {})", outcome.epsilon, outcome.rule, of, outcome.cost.name()));
     text += summary_row("start", outcome.start);
 
     const auto table_row = [&](const std::string& name, const auto& cell) {

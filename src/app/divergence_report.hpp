@@ -13,7 +13,7 @@ namespace convoy::app {
 struct DivergenceFindings {
     DivergenceTerm cross, source, target;
     DivergenceValues values;
-    std::string epsilon_of;                    // cross, source, target: what a relative epsilon refers to
+    std::string epsilon_of;  // cross, source, target: what a relative epsilon refers to; empty: an absolute one
     std::string source_reused, target_reused;  // files; empty: computed
     Status status() const;                     // of the three together
     std::string reason() const;                // in words
