@@ -6,7 +6,8 @@
 
 namespace convoy::app {
 
-// Ends the phase "write". \param findings Report::findings. Returns the exit code. Collective.
+// Ends the phase "write". Returns the exit code. Collective.
+// \param findings what stands in the summary in place of the outcome, where a command has more to say
 int close_run(Run& run, const Problem& problem, const OutputOptions& output, const Outcome& outcome,
               const io::Result& result, const std::string& findings = {});
 

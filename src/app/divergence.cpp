@@ -13,7 +13,6 @@
 #include "app/options.hpp"
 #include "app/progress.hpp"
 #include "app/quantities.hpp"
-#include "app/report.hpp"
 #include "app/run.hpp"
 #include "app/self_terms.hpp"
 #include "app/sinkhorn_run.hpp"
@@ -80,17 +79,10 @@ bool parse(const Invocation& invocation, Options& options) {
     check_together(line, options.volume);
     CONVOY_VALIDATE(!line.given("--epsilon-of") || options.problem.epsilon.unit != EpsilonRule::Unit::absolute,
                     "--epsilon-of has no effect with an absolute --epsilon; leave one of them out");
-    check_outputs(invocation.world, line, options.problem, options.solver, options.output,
+    check_outputs(invocation.world, line, options.problem, options.solver, options.output, {},
                   {{"--reuse", options.reuse}});
     return true;
 }
-
-// What the parts of a run have in common.
-struct Context {
-    Run& run;
-    const Options& options;
-    const Plan& plan;
-};
 
 double find_epsilon(const Coupling& coupling, const Options& options) {
     const EpsilonRule& rule = options.problem.epsilon;
@@ -99,9 +91,8 @@ double find_epsilon(const Coupling& coupling, const Options& options) {
 }
 
 // One self term that is solved here. \param known an earlier solution to go on from
-SelfTerm solve_self_term(Coupling& self, Side side, double epsilon, const SelfTerm* known, const Context& context) {
-    const SolverOptions& solver = context.options.solver;
-    Run& run = context.run;
+SelfTerm solve_self_term(Run& run, const Plan& plan, Coupling& self, Side side, double epsilon, const SelfTerm* known,
+                         const SolverOptions& solver) {
     const double pairs = static_cast<double>(self.points(side)) * static_cast<double>(self.points(side));
     run.console.say(fmt::format("solving the {} against itself", name_of(side)));
     Progress progress{run.console, pairs};
@@ -122,7 +113,7 @@ SelfTerm solve_self_term(Coupling& self, Side side, double epsilon, const SelfTe
                         .tolerance = solver.tolerance,
                         .max_half_passes = solver.max_half_passes,
                         .stop = [&] { return run.stop.seen() != StopReason::none; },
-                        .accelerated = context.plan.acceleration != Acceleration::plain,
+                        .accelerated = plan.acceleration != Acceleration::plain,
                         .start = {},
                         .observer = show};
     if (known != nullptr) options.start = known->solution.f;
@@ -144,28 +135,30 @@ struct SelfPart {
     bool reused = false;
 };
 
-SelfPart find_self_part(const Coupling& cross, Side side, double epsilon, const StoredSelfTerms* stored,
-                        const StoredSelfTerm* reusable, const Context& context) {
-    Run& run = context.run;
+SelfPart find_self_part(Run& run, const Problem& problem, Side side, double epsilon, const StoredSelfTerms* stored,
+                        const StoredSelfTerm* reusable, const Options& options) {
     SelfPart part;
     if (reusable != nullptr) {
-        part.self = read_self_term(cross, side, *stored, *reusable);
+        part.self = read_self_term(problem.coupling, side, *stored, *reusable);
         const DivergenceTerm& term = part.self.term;
-        part.reused = term.status == Status::converged && term.audit.error() <= context.options.solver.tolerance;
+        part.reused = term.status == Status::converged && term.audit.error() <= options.solver.tolerance;
         part.self.term.half_passes = 0;
         run.console.say(fmt::format("self term of the {}: {} of the {} in '{}'", name_of(side),
                                     part.reused ? "that" : "goes on from that", name_of(reusable->side), stored->path));
     }
-    const bool pull = side == Side::row && context.options.gradient;
+    const bool pull = side == Side::row && options.gradient;
     if (part.reused && !pull) return part;
 
-    Coupling self = self_coupling(cross, side, context.plan.keep_products && !part.reused);
+    Coupling self = self_coupling(problem.coupling, side, problem.plan.keep_products && !part.reused);
     const Meters before = self.meters();
     if (!part.reused)
-        part.self = solve_self_term(self, side, epsilon, reusable != nullptr ? &part.self : nullptr, context);
+        part.self = solve_self_term(run, problem.plan, self, side, epsilon, reusable != nullptr ? &part.self : nullptr,
+                                    options.solver);
     if (pull) part.pull = source_pull(self, part.self.solution.g, epsilon);
     run.phases.end("self terms");
-    add_parts(run.phases, before, self.meters());
+    const Meters& now = self.meters();
+    run.phases.add("kernel", now.kernel_seconds - before.kernel_seconds);
+    run.phases.add("communication", now.communication_seconds - before.communication_seconds);
     return part;
 }
 
@@ -194,18 +187,6 @@ DivergenceFindings findings_of(const Outcome& cross, const SelfPart& source, con
     return findings;
 }
 
-// What solve writes of the cross problem, and the terms beside it. Potentials are moved out of the parts.
-void fill(io::Result& result, const DivergenceFindings& findings, SolvedProblem& cross, SelfPart& source,
-          SelfPart& target) {
-    result.solution = solution_attributes(cross.outcome);
-    result.groups = divergence_groups(findings);
-    result.datasets.push_back({"self/source/f", Side::row, 1, std::move(source.self.solution.f)});
-    result.datasets.push_back({"self/target/f", Side::column, 1, std::move(target.self.solution.g)});
-    result.history = std::move(cross.state.history);
-    result.f = std::move(cross.state.f);
-    result.g = std::move(cross.state.g);
-}
-
 }  // namespace
 
 int divergence(const Invocation& invocation) {
@@ -214,13 +195,8 @@ int divergence(const Invocation& invocation) {
     Run run{invocation.world, options.volume, options.solver.time_limit};
     std::optional<StoredSelfTerms> stored;
     if (!options.reuse.empty()) stored = read_self_terms(run.world, options.reuse);
-    Problem problem = load_problem(
-        run, "divergence", options.problem, options.machine, options.solver,
-        [&](PlanRequest& request) {
-            request.self_problems = true;
-            request.gradient = options.gradient;
-        },
-        false);
+    const HeldMore more{.sources = options.gradient ? 2.0 : 0.0, .self_problems = true};
+    Problem problem = load_problem(run, "divergence", options.problem, options.machine, options.solver, more);
     Coupling& coupling = problem.coupling;
     const ReusableTerms reusable = stored ? find_reusable(*stored, problem.source, problem.target) : ReusableTerms{};
     const double epsilon = find_epsilon(coupling, options);
@@ -232,31 +208,38 @@ int divergence(const Invocation& invocation) {
     warn_of_rounding(run.console, coupling, epsilon);
 
     // Self terms first, one after the other: products are kept for one problem at a time.
-    const Context context{run, options, problem.plan};
     const StoredSelfTerms* from = stored ? &*stored : nullptr;
-    SelfPart self_x = find_self_part(coupling, Side::row, epsilon, from, reusable.source, context);
-    SelfPart self_y = find_self_part(coupling, Side::column, epsilon, from, reusable.target, context);
+    SelfPart self_x = find_self_part(run, problem, Side::row, epsilon, from, reusable.source, options);
+    SelfPart self_y = find_self_part(run, problem, Side::column, epsilon, from, reusable.target, options);
     if (problem.plan.keep_products) {
         coupling = coupling.keeping_products();
         run.heed_signals("computing products");
         run.phases.end("products");
     }
-    SolvedProblem cross = solve_problem(
-        coupling, epsilon, {options.problem, options.solver, problem.plan, run.stop, run.console, run.phases});
+    SolvedProblem cross = solve_problem(run, problem, epsilon, options.problem, options.solver);
     std::vector<double> gradient;
     if (options.gradient) {
         const std::vector<double> pull = source_pull(coupling, cross.state.g, epsilon);
         gradient = divergence_gradient(coupling.local(Side::row), pull, self_x.pull);
         run.phases.end("gradient");
     }
+
+    // What solve writes of the cross problem, and the terms beside it.
     const DivergenceFindings findings = findings_of(cross.outcome, self_x, self_y, options);
     warn_of_outcome(run.console, findings, options);
     io::Result result = begin_result(run, problem, invocation, "divergence", findings.status());
-    fill(result, findings, cross, self_x, self_y);
+    result.solution = solution_attributes(cross.outcome);
+    result.groups = divergence_groups(findings);
+    result.datasets.push_back({"self/source/f", Side::row, 1, std::move(self_x.self.solution.f)});
+    result.datasets.push_back({"self/target/f", Side::column, 1, std::move(self_y.self.solution.g)});
     if (options.gradient)
-        result.datasets.push_back({"gradient/source", Side::row, problem.shape.dimension, std::move(gradient), true});
+        result.datasets.push_back({"gradient/source", Side::row, coupling.dimension(), std::move(gradient), true});
+    result.history = std::move(cross.state.history);
+    result.f = std::move(cross.state.f);
+    result.g = std::move(cross.state.g);
     result.store_source = result.store_target = options.output.store_points;
     io::write_result(coupling, result, options.output.output, options.output.overwrite);
+
     const std::string text = divergence_text(findings, cross.outcome);
     cross.outcome.status = findings.status();  // decides the exit code
     return close_run(run, problem, options.output, cross.outcome, result, text);

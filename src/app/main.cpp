@@ -29,8 +29,10 @@ namespace {
 const std::vector<Command>& commands() {
     static const std::vector<Command> table = {
         {"solve", "potentials and values of one entropic optimal transport problem", solve},
-        {"progot", "progressive entropic optimal transport: the map, and the last coupling", progot},
         {"divergence", "Sinkhorn divergence of two clouds, and its gradient", divergence},
+        {"progot", "progressive entropic optimal transport: the map, and the last coupling", progot},
+        {"map", "new points through the map of an earlier run", map},
+        {"score", "how good is this map on points it never saw?", score},
         {"check", "is this input good?", check},
         {"info", "what is in this result?", info},
     };
@@ -53,6 +55,7 @@ std::string help() {
         "  convoy solve before.npy after.npy -o run.h5\n"
         "  srun convoy solve before.h5#/X after.h5#/X --epsilon 0.01std -o run.h5\n"
         "  convoy divergence before.npy after.npy -o apart.h5\n"
+        "  convoy map run.h5 new.npy -o images.h5\n"
         "\nExit codes: 0 done and converged, 1 failed, 2 bad usage or input, 3 not converged (result written).\n";
     return text;
 }

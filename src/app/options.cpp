@@ -138,7 +138,7 @@ void declare(CommandLine& line, SolverOptions& options) {
         ->group(group);
 }
 
-void declare(CommandLine& line, MachineOptions& options) {
+void declare(CommandLine& line, MachineOptions& options, bool cache) {
     const std::string group = "Machine";
     line.option("--precision", "single|double",
                 "of the kernels; potentials and sums are always double (default single)",
@@ -163,6 +163,7 @@ void declare(CommandLine& line, MachineOptions& options) {
     line.option("--memory", "SIZE", "that each rank may use, e.g. 16G (default: its share of what the node has free)",
                 [&](const std::string& text) { options.memory = parse_bytes("--memory", text); })
         ->group(group);
+    if (!cache) return;
     line.option("--cache", "auto|on|off",
                 "keep the inner products of all points between passes, 4 bytes a pair: auto (the default) where they "
                 "fit the memory and pay, from 16 dimensions on; on insists",

@@ -63,7 +63,8 @@ struct VolumeOptions {
 void declare(CommandLine& line, ProblemOptions& options, bool target_required);
 void declare_inputs(CommandLine& line, ProblemOptions& options, bool target_required);  // all of them but --epsilon
 void declare(CommandLine& line, SolverOptions& options);
-void declare(CommandLine& line, MachineOptions& options);
+// \param cache whether the command may keep products
+void declare(CommandLine& line, MachineOptions& options, bool cache = true);
 void declare(CommandLine& line, OutputOptions& options);
 void declare(CommandLine& line, VolumeOptions& options);
 
@@ -72,12 +73,16 @@ void declare(CommandLine& line, VolumeOptions& options);
 void check_together(const CommandLine& line, const SolverOptions& solver);
 void check_together(const CommandLine& line, const MachineOptions& machine);
 void check_together(const CommandLine& line, const VolumeOptions& volume);
-// All files of this run can be written, are different ones, and none that it reads. Collective.
+// All files of this run can be written, are different ones, and none that it reads (`more`, too). Collective.
 // \param replaceable options and the results that they read early, whose place the output may take
-// \param more inputs beside the problem's
 void check_outputs(const Communicator& world, const CommandLine& line, const ProblemOptions& problem,
                    const SolverOptions& solver, const OutputOptions& output,
-                   const std::vector<std::pair<std::string, std::string>>& replaceable = {},
-                   const std::vector<io::InputOptions>& more = {});
+                   const std::vector<io::InputOptions>& more = {},
+                   const std::vector<std::pair<std::string, std::string>>& replaceable = {});
+
+// Likewise for a command with other inputs: `outputs` are options and their paths, empty ones are not written.
+// Collective.
+void check_outputs(const Communicator& world, const std::vector<std::pair<std::string, std::string>>& outputs,
+                   const std::vector<std::string>& inputs, bool overwrite);
 
 }  // namespace convoy::app

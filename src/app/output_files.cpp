@@ -46,8 +46,8 @@ void expect_different(const std::vector<Named>& files) {
 
 // With --overwrite, what this run reads is not among what may be replaced.
 void expect_no_input(const std::vector<Named>& files, const CommandLine& line, const ProblemOptions& problem,
-                     const SolverOptions& solver, const std::vector<Named>& replaceable,
-                     std::vector<io::InputOptions> inputs) {
+                     const SolverOptions& solver, std::vector<io::InputOptions> inputs,
+                     const std::vector<Named>& replaceable) {
     inputs.push_back(problem.source);
     inputs.push_back(problem.target);
     for (const auto& [option, path] : files) {
@@ -70,9 +70,8 @@ void expect_no_input(const std::vector<Named>& files, const CommandLine& line, c
 }  // namespace
 
 void check_outputs(const Communicator& world, const CommandLine& line, const ProblemOptions& problem,
-                   const SolverOptions& solver, const OutputOptions& output,
-                   const std::vector<std::pair<std::string, std::string>>& replaceable,
-                   const std::vector<io::InputOptions>& more) {
+                   const SolverOptions& solver, const OutputOptions& output, const std::vector<io::InputOptions>& more,
+                   const std::vector<std::pair<std::string, std::string>>& replaceable) {
     CONVOY_VALIDATE(!output.output.empty(), "no output is given; add -o FILE");
     const std::vector<Named> files = {
         {"--output", output.output}, {"--summary", output.summary}, {"--trace", output.trace}};
@@ -80,10 +79,26 @@ void check_outputs(const Communicator& world, const CommandLine& line, const Pro
         if (!world.is_root()) return;
         solver.check_start();
         expect_different(files);
-        expect_no_input(files, line, problem, solver, replaceable, more);
+        expect_no_input(files, line, problem, solver, more, replaceable);
     });
     for (const auto& [option, path] : files) {
         if (!path.empty()) io::check_output(world, path, output.overwrite);
+    }
+}
+
+void check_outputs(const Communicator& world, const std::vector<Named>& outputs, const std::vector<std::string>& inputs,
+                   bool overwrite) {
+    agree(world, [&] {
+        if (!world.is_root()) return;
+        expect_different(outputs);
+        for (const auto& [option, path] : outputs) {
+            for (const std::string& input : inputs)
+                CONVOY_VALIDATE(!same_file(input, path),
+                                fmt::format("{}: '{}' is an input of this run; choose another name", option, path));
+        }
+    });
+    for (const auto& [option, path] : outputs) {
+        if (!path.empty()) io::check_output(world, path, overwrite);
     }
 }
 

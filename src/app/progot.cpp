@@ -17,7 +17,6 @@
 #include "app/quantities.hpp"
 #include "app/report.hpp"
 #include "app/run.hpp"
-#include "app/sinkhorn_run.hpp"
 #include "convoy/auto_epsilon.hpp"
 #include "convoy/error.hpp"
 #include "io/result.hpp"
@@ -189,8 +188,7 @@ bool parse(const Invocation& invocation, ProgotCommand& command) {
     check_together(line, command.solver);
     check_together(line, command.machine);
     check_together(line, command.volume);
-    check_outputs(invocation.world, line, command.problem, command.solver, command.output, {},
-                  {command.steps.held_out});
+    check_outputs(invocation.world, line, command.problem, command.solver, command.output, {command.steps.held_out});
     check_together(line, command);
     return true;
 }
@@ -284,8 +282,7 @@ int progot(const Invocation& invocation) {
     ProgotCommand command;
     if (!parse(invocation, command)) return done;
     Run run{invocation.world, command.volume, command.solver.time_limit};
-    Problem problem = load_problem(run, "progot", command.problem, command.machine, command.solver,
-                                   [&](PlanRequest& request) { request.more = held_more(command); });
+    Problem problem = load_problem(run, "progot", command.problem, command.machine, command.solver, held_more(command));
     Coupling& coupling = problem.coupling;
     const StepOptions& steps = command.steps;
     // What is stored is the source as it was given, not where it has travelled.
@@ -336,10 +333,8 @@ int progot(const Invocation& invocation) {
     result.history = std::move(state.history);
     result.steps = state.steps;
     result.schedule = steps.schedule_name;
-    result.datasets.push_back({"steps/g", Side::column, std::ssize(state.g), potentials_by_point(state.g), true});
-    for (std::size_t k = 0; k < travelled_sources.size(); ++k)
-        result.datasets.push_back({fmt::format("steps/source_{}", k + 2), Side::row, problem.shape.dimension,
-                                   std::move(travelled_sources[k]), true});
+    result.steps_g = potentials_by_point(state.g);
+    result.travelled_sources = std::move(travelled_sources);
     result.f = std::move(state.f);
     result.g = std::move(state.g.back());
     result.store_target = true;

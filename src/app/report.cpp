@@ -4,10 +4,10 @@
 
 #include <cmath>
 #include <nlohmann/json.hpp>
-#include <variant>
 
 #include "app/console.hpp"
 #include "app/quantities.hpp"
+#include "app/report_parts.hpp"
 
 namespace convoy::app {
 
@@ -37,26 +37,7 @@ std::string steps_table(const std::vector<ProgotStep>& steps) {
     return table;
 }
 
-std::string timing_table(const Report& report) {
-    std::string table = fmt::format("  {:<22}{:>12}{:>12}{:>12}\n", "seconds over ranks", "min", "mean", "max");
-    for (const io::PhaseTiming& row : report.timing) {
-        // Parts of the phase before stand indented.
-        const bool part = row.phase == "kernel" || row.phase == "communication";
-        table += fmt::format("  {:<22}{:>12.3f}{:>12.3f}{:>12.3f}\n", (part ? "  of which " : "") + row.phase, row.min,
-                             row.mean, row.max);
-    }
-    return table;
-}
-
-Json to_json(const io::Attributes& attributes) {
-    Json object = Json::object();
-    for (const auto& [name, value] : attributes) {
-        std::visit([&, &key = name](const auto& plain) { object[key] = plain; }, value);
-    }
-    return object;
-}
-
-Json to_json(const ProgotStep& step) {
+Json step_json(const ProgotStep& step) {
     return {{"alpha", step.alpha},
             {"travelled", step.travelled},
             {"epsilon", step.epsilon},
@@ -72,19 +53,6 @@ Json to_json(const ProgotStep& step) {
             {"reason", step.reason}};
 }
 
-Json to_json(const io::InputIdentity& input) {
-    Json object = {{"path", input.path},        {"absolute_path", input.absolute_path},
-                   {"key", input.key},          {"rows", input.rows},
-                   {"columns", input.columns},  {"scaling", input.scaling},
-                   {"checksum", input.checksum}};
-    if (!input.weights_path.empty()) {
-        object["weights_path"] = input.weights_path;
-        object["weights_key"] = input.weights_key;
-        object["weights_checksum"] = input.weights_checksum;
-    }
-    return object;
-}
-
 }  // namespace
 
 std::string in_words(Status status, const std::string& reason) {
@@ -92,10 +60,6 @@ std::string in_words(Status status, const std::string& reason) {
                               : status == Status::stopped ? "stopped early"
                                                           : "NOT converged";
     return reason.empty() ? words : words + ": " + reason;
-}
-
-std::string summary_row(const std::string& name, const std::string& value) {
-    return fmt::format("  {:<22}{}\n", name, printable(value));
 }
 
 io::Attributes solution_attributes(const Outcome& o) {
@@ -157,17 +121,12 @@ std::string summary_text(const Report& report) {
     std::string text = report.findings.empty() ? outcome_text(report.outcome) : report.findings;
     const auto row = [&](const std::string& name, const std::string& value) { text += summary_row(name, value); };
     if (!report.result.steps.empty()) text.append("\n").append(steps_table(report.result.steps));
-    text.append("\n").append(timing_table(report)).append("\n");
+    text.append("\n").append(timing_table(report.timing)).append("\n");
     row("speed", fmt::format("{:.3g} pairs/s", report.pairs_per_second));
-    if (report.memory.largest > 0) {
-        row("peak memory", fmt::format("{} on one rank at most, {} in all", bytes_text(report.memory.largest),
-                                       bytes_text(report.memory.sum)));
-    }
+    text += memory_row(report.memory);
     if (report.products > 0) row("products kept", fmt::format("{} on one rank at most", bytes_text(report.products)));
     for (const std::string& file : report.files) row("written", file);
-    for (const std::string& warning : report.warnings) text += "\nwarning: " + printable(warning);
-    if (!report.warnings.empty()) text += "\n";
-    return text;
+    return text + warning_lines(report.warnings);
 }
 
 std::string summary_json(const Report& report) {
@@ -181,17 +140,14 @@ std::string summary_json(const Report& report) {
         object[Json::json_pointer{pointer}].update(to_json(attributes));
     }
     if (!report.result.steps.empty()) object["schedule"] = report.result.schedule;
-    for (const ProgotStep& step : report.result.steps) object["steps"].push_back(to_json(step));
-    object["timing"] = Json::array();
-    for (const io::PhaseTiming& row : report.timing) {
-        object["timing"].push_back({{"phase", row.phase}, {"min", row.min}, {"mean", row.mean}, {"max", row.max}});
-    }
+    for (const ProgotStep& step : report.result.steps) object["steps"].push_back(step_json(step));
+    object["timing"] = to_json(report.timing);
     object["pairs_per_second"] = report.pairs_per_second;
     object["peak_memory_of_a_rank"] = report.memory.largest;
     object["peak_memory_of_all"] = report.memory.sum;
     object["files"] = report.files;
     object["warnings"] = report.warnings;
-    return object.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+    return json_text(object);
 }
 
 std::string trace_csv(const std::vector<HalfPass>& history) {

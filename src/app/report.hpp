@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "app/phases.hpp"
+#include "app/report_parts.hpp"
 #include "convoy/cost.hpp"
 #include "convoy/sinkhorn.hpp"
 #include "convoy/values.hpp"
@@ -42,8 +43,6 @@ struct Report {
 
 // "converged: ..."
 std::string in_words(Status status, const std::string& reason);
-// A row of a summary.
-std::string summary_row(const std::string& name, const std::string& value);
 std::string summary_text(const Report& report);
 std::string summary_json(const Report& report);
 std::string trace_csv(const std::vector<HalfPass>& history);

@@ -6,7 +6,7 @@
 
 #include "app/provenance.hpp"
 #include "app/quantities.hpp"
-#include "app/sinkhorn_run.hpp"
+#include "convoy/error.hpp"
 
 namespace convoy::app {
 
@@ -16,16 +16,15 @@ Run::Run(const Communicator& ranks, const VolumeOptions& volume, double time_lim
 }
 
 void Run::heed_signals(const std::string& doing) const {
-    app::heed_signals(world, stop, doing);
+    if (stop.agreed(world) == StopReason::signal)
+        throw Failure{fmt::format("ended by a signal while {}; nothing is written", doing)};
 }
 
 Problem load_problem(Run& run, const std::string& command, const ProblemOptions& problem, const MachineOptions& machine,
-                     const SolverOptions& solver, const std::function<void(PlanRequest&)>& adjust, bool products) {
+                     const SolverOptions& solver, const HeldMore& more) {
     // What is asked, and can it be done at all?
     const ProblemShape shape = shape_of_problem(run.world, problem);
-    PlanRequest request = plan_request(shape, problem, machine, solver);
-    adjust(request);
-    Plan plan = plan_run(run.world, request);
+    Plan plan = plan_run(run.world, shape, problem, machine, solver, more);
     run.console.say(fmt::format("convoy {} {}: {} x {} points of {}", version(), command, count_text(shape.rows),
                                 count_text(shape.columns), plural(shape.dimension, "dimension", "dimensions")));
     run.console.say(plan.explain);
@@ -39,19 +38,40 @@ Problem load_problem(Run& run, const std::string& command, const ProblemOptions&
     DistributedCloud target = io::read_cloud(grid, Side::column, columns, problem.target, target_input);
     run.heed_signals("reading");
     run.phases.end("read");
+    const bool keep_products = plan.keep_products && !more.self_problems;
     Coupling coupling{grid,           std::move(source), std::move(target), problem.cost,
-                      plan.precision, plan.backend,      plan.keep_products && products};
+                      plan.precision, plan.backend,      keep_products};
     run.heed_signals("computing products");
-    run.phases.end(coupling.keeps_products() ? "products" : "epsilon");
+    run.phases.end(keep_products ? "products" : "epsilon");
     return {shape, std::move(plan), std::move(coupling), std::move(source_input), std::move(target_input)};
 }
 
+void warn_of_rounding(Console& console, const Coupling& coupling, double epsilon) {
+    const double floor = coupling.rounding_of_cost() / epsilon;
+    console.detail(fmt::format("rounding of the cost: {:.1e} epsilon", floor));
+    if (floor > 0.05) {
+        console.warn(
+            fmt::format("rounding of the cost is {:.2g} epsilon, which errors of about this size in the plan "
+                        "follow; use --precision double or a larger --epsilon",
+                        floor));
+    }
+}
+
 RunWatcher watch(Run& run, const Coupling& coupling) {
-    const auto check = [&run](const SinkhornState& state) { give_up_after_signal(run.world, run.stop, state); };
+    const auto check = [&run](const SinkhornState& state) {
+        if (run.stop.agreed(run.world) != StopReason::signal) return;
+        const std::string error = state.marginal_error > 0 ? fmt::format("at error {:.1e}", state.marginal_error)
+                                                           : std::string{"before an error was known"};
+        throw Failure{fmt::format("ended by a signal after {} {}; nothing is written and what was computed is lost",
+                                  plural(state.half_passes, "half-pass", "half-passes"), error)};
+    };
     const auto part_ended = [&run, &coupling, before = coupling.meters()](const std::string& part) mutable {
         run.phases.end(part);
         const Meters& now = coupling.meters();
-        if (part == "solve") add_parts(run.phases, before, now);
+        if (part == "solve") {
+            run.phases.add("kernel", now.kernel_seconds - before.kernel_seconds);
+            run.phases.add("communication", now.communication_seconds - before.communication_seconds);
+        }
         before = now;
     };
     return {check, part_ended, [&run](const std::string& words) { run.console.say(words); }};
@@ -73,6 +93,12 @@ io::Result begin_result(const Run& run, const Problem& problem, const Invocation
     result.timing = run.phases.over_ranks(run.world);
     result.run.emplace_back("cache_seconds", longest(result.timing, "products"));
     return result;
+}
+
+std::int64_t safe_sums(const Coupling& coupling) {
+    auto rows = static_cast<double>(coupling.meters().safe_rows);
+    coupling.grid().world().sum(std::span{&rows, 1});
+    return static_cast<std::int64_t>(rows);
 }
 
 }  // namespace convoy::app

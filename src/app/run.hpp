@@ -1,7 +1,6 @@
 #pragma once
 // What every command that solves carries along, and the problem that it is about.
 
-#include <functional>
 #include <string>
 
 #include "app/command.hpp"
@@ -38,14 +37,12 @@ struct Problem {
     io::InputIdentity source, target;
     double pairs() const { return static_cast<double>(shape.rows) * static_cast<double>(shape.columns); }
 };
-// \param command its name, for the log
-// \param adjust what the command changes in the request for a plan
-// \param products computed now, where the plan keeps them
-// Collective.
-Problem load_problem(
-    Run& run, const std::string& command, const ProblemOptions& problem, const MachineOptions& machine,
-    const SolverOptions& solver, const std::function<void(PlanRequest&)>& adjust = [](PlanRequest&) {},
-    bool products = true);
+// \param command its name, for the log.
+// \param more with self problems, products are not kept yet: those come first, and keep their own. Collective.
+Problem load_problem(Run& run, const std::string& command, const ProblemOptions& problem, const MachineOptions& machine,
+                     const SolverOptions& solver, const HeldMore& more = {});
+
+void warn_of_rounding(Console& console, const Coupling& coupling, double epsilon);
 
 // Ends phases with the parts of a solver's work, says what it says, and gives up where a signal has come. What it is
 // made of outlives it.
@@ -54,5 +51,8 @@ RunWatcher watch(Run& run, const Coupling& coupling);
 // A result's attributes that say what was run, on what, where; and where the time went so far. Collective.
 io::Result begin_result(const Run& run, const Problem& problem, const Invocation& invocation,
                         const std::string& command, Status status);
+
+// Safe sums over all ranks so far. Collective.
+std::int64_t safe_sums(const Coupling& coupling);
 
 }  // namespace convoy::app

@@ -19,8 +19,8 @@ ProblemShape shape_of_problem(const Communicator& world, const ProblemOptions& p
     return {source.rows, target.rows, source.columns};
 }
 
-PlanRequest plan_request(const ProblemShape& shape, const ProblemOptions& problem, const MachineOptions& machine,
-                         const SolverOptions& solver) {
+Plan plan_run(const Communicator& world, const ProblemShape& shape, const ProblemOptions& problem,
+              const MachineOptions& machine, const SolverOptions& solver, const HeldMore& more) {
     PlanRequest request;
     request.rows = shape.rows;
     request.columns = shape.columns;
@@ -36,10 +36,7 @@ PlanRequest plan_request(const ProblemShape& shape, const ProblemOptions& proble
     const std::optional<StartKind> start = solver.start();
     request.annealing = solver.annealing && start && start != StartKind::gaussian && start != StartKind::bures;
     request.acceleration = solver.acceleration;
-    return request;
-}
-
-Plan plan_run(const Communicator& world, const PlanRequest& request) {
+    request.more = more;
     const Plan plan = resolve_plan(world, request);
     omp_set_num_threads(plan.threads);
     return plan;

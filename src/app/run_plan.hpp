@@ -14,14 +14,8 @@ struct ProblemShape {
 // Looks at both inputs. \throws InputError where their dimensions differ. Collective.
 ProblemShape shape_of_problem(const Communicator& world, const ProblemOptions& problem);
 
-PlanRequest plan_request(const ProblemShape& shape, const ProblemOptions& problem, const MachineOptions& machine,
-                         const SolverOptions& solver);
-
 // Resolved on rank 0, the same on all ranks; sets the number of threads. Collective.
-Plan plan_run(const Communicator& world, const PlanRequest& request);
-inline Plan plan_run(const Communicator& world, const ProblemShape& shape, const ProblemOptions& problem,
-                     const MachineOptions& machine, const SolverOptions& solver) {
-    return plan_run(world, plan_request(shape, problem, machine, solver));
-}
+Plan plan_run(const Communicator& world, const ProblemShape& shape, const ProblemOptions& problem,
+              const MachineOptions& machine, const SolverOptions& solver, const HeldMore& more = {});
 
 }  // namespace convoy::app

@@ -6,8 +6,6 @@
 #include <utility>
 
 #include "app/progress.hpp"
-#include "app/quantities.hpp"
-#include "convoy/error.hpp"
 #include "io/result.hpp"
 #include "solvers/audited_run.hpp"
 
@@ -26,16 +24,16 @@ Start stored_start(const Sinkhorn& sinkhorn, const Coupling& coupling, const std
             fmt::format("the potentials in '{}' (epsilon {:.4g})", init, stored.epsilon)};
 }
 
-Outcome outcome_of(const Start& start, const SinkhornContext& run, const Coupling& coupling, double epsilon,
-                   const Verdict& verdict) {
+Outcome outcome_of(const Start& start, const Coupling& coupling, double epsilon, const ProblemOptions& asked,
+                   const SolverOptions& options, const Verdict& verdict, double seconds) {
     const SinkhornState& state = start.state;
     Outcome outcome;
     outcome.status = state.status;
     outcome.reason = state.reason;
     outcome.epsilon = epsilon;
-    outcome.tolerance = run.solver.tolerance;
-    outcome.rule = run.problem.epsilon.name();
-    outcome.cost = run.problem.cost;
+    outcome.tolerance = options.tolerance;
+    outcome.rule = asked.epsilon.name();
+    outcome.cost = asked.cost;
     outcome.verdict = verdict;
     outcome.solver_error = state.marginal_error;
     outcome.half_passes = state.half_passes;
@@ -44,90 +42,42 @@ Outcome outcome_of(const Start& start, const SinkhornContext& run, const Couplin
     outcome.start = start.explain;
     outcome.restarts = state.restarts;
     outcome.safe_rows = safe_sums(coupling);
-    outcome.seconds = run.phases.seconds("start") + run.phases.seconds("solve");
+    outcome.seconds = seconds;
     return outcome;
 }
 
 }  // namespace
 
-void warn_of_rounding(Console& console, const Coupling& coupling, double epsilon) {
-    const double floor = coupling.rounding_of_cost() / epsilon;
-    console.detail(fmt::format("rounding of the cost: {:.1e} epsilon", floor));
-    if (floor > 0.05) {
-        console.warn(
-            fmt::format("rounding of the cost is {:.2g} epsilon, which errors of about this size in the plan "
-                        "follow; use --precision double or a larger --epsilon",
-                        floor));
-    }
-}
-
-void heed_signals(const Communicator& world, const StopRequest& stop, const std::string& phase) {
-    if (stop.agreed(world) == StopReason::signal)
-        throw Failure{fmt::format("ended by a signal while {}; nothing is written", phase)};
-}
-
-void give_up_after_signal(const Communicator& world, const StopRequest& stop, const SinkhornState& state) {
-    if (stop.agreed(world) != StopReason::signal) return;
-    const std::string error = state.marginal_error > 0 ? fmt::format("at error {:.1e}", state.marginal_error)
-                                                       : std::string{"before an error was known"};
-    throw Failure{fmt::format("ended by a signal after {} {}; nothing is written and what was computed is lost",
-                              plural(state.half_passes, "half-pass", "half-passes"), error)};
-}
-
-std::int64_t safe_sums(const Coupling& coupling) {
-    auto rows = static_cast<double>(coupling.meters().safe_rows);
-    coupling.grid().world().sum(std::span{&rows, 1});
-    return static_cast<std::int64_t>(rows);
-}
-
-void add_parts(Phases& phases, const Meters& before, const Meters& now) {
-    phases.add("kernel", now.kernel_seconds - before.kernel_seconds);
-    phases.add("communication", now.communication_seconds - before.communication_seconds);
-}
-
-SolvedProblem solve_problem(Coupling& coupling, double epsilon, const SinkhornContext& run) {
-    const Communicator& world = coupling.grid().world();
-    const double pairs =
-        static_cast<double>(coupling.points(Side::row)) * static_cast<double>(coupling.points(Side::column));
-    Progress progress{run.console, pairs};
+SolvedProblem solve_problem(Run& run, Problem& problem, double epsilon, const ProblemOptions& asked,
+                            const SolverOptions& options) {
+    Coupling& coupling = problem.coupling;
+    Progress progress{run.console, problem.pairs()};
     coupling.while_reducing([&](double share) { progress.within(share); });
     Sinkhorn sinkhorn{coupling,
                       {.epsilon = epsilon,
-                       .tolerance = run.solver.tolerance,
-                       .max_half_passes = run.solver.max_half_passes,
-                       .acceleration = run.plan.acceleration,
-                       .annealing = run.solver.annealing,
-                       .seed = run.solver.seed}};
+                       .tolerance = options.tolerance,
+                       .max_half_passes = options.max_half_passes,
+                       .acceleration = problem.plan.acceleration,
+                       .annealing = options.annealing,
+                       .seed = options.seed}};
     const auto stop = [&] { return run.stop.seen() != StopReason::none; };
     sinkhorn.observer = [&](const SinkhornState& state) {
         progress.show(state, sinkhorn.options);
         return stop();
     };
-    const std::optional<StartKind> kind = run.solver.start();
+    const std::optional<StartKind> kind = options.start();
     Start start = kind ? make_start(coupling, sinkhorn, *kind, stop)
-                       : stored_start(sinkhorn, coupling, run.solver.init, run.console);
-    heed_signals(world, run.stop, "looking for a start");
+                       : stored_start(sinkhorn, coupling, options.init, run.console);
+    run.heed_signals("looking for a start");
     run.phases.end("start");
     run.console.say("start: " + start.explain);
-
-    Meters before = coupling.meters();
-    const RunWatcher watcher{.check =
-                                 [&](const SinkhornState& state) {
-                                     give_up_after_signal(world, run.stop, state);
-                                 },
-                             .part_ended =
-                                 [&](const std::string& part) {
-                                     run.phases.end(part);
-                                     if (part != "solve") return;
-                                     add_parts(run.phases, before, coupling.meters());
-                                     before = coupling.meters();
-                                 },
-                             .say = [&](const std::string& words) { run.console.say(words); }};
-    const Verdict verdict = run_audited(coupling, sinkhorn, start.state, run.solver.seed, watcher);
+    const RunWatcher watcher = watch(run, coupling);
+    const Verdict verdict = run_audited(coupling, sinkhorn, start.state, options.seed, watcher);
     progress.finish();
     coupling.while_reducing({});
     fix_gauge(coupling, start.state.f, start.state.g);
-    Outcome outcome = outcome_of(start, run, coupling, epsilon, verdict);
+    const double seconds = run.phases.seconds("start") + run.phases.seconds("solve");
+    Outcome outcome = outcome_of(start, coupling, epsilon, asked, options, verdict, seconds);
     return {std::move(start.state), std::move(outcome)};
 }
 

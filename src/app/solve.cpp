@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
 #include <string>
 #include <utility>
 
@@ -70,22 +71,21 @@ int solve(const Invocation& invocation) {
     SolveOptions options;
     if (!parse(invocation, options)) return done;
     Run run{invocation.world, options.volume, options.solver.time_limit};
+    Console& console = run.console;
     Problem problem = load_problem(run, "solve", options.problem, options.machine, options.solver);
     Coupling& coupling = problem.coupling;
     const double epsilon = options.problem.epsilon.resolve(coupling);
     run.heed_signals("finding epsilon");
     run.phases.end("epsilon");
-    run.console.say(
+    console.say(
         fmt::format("epsilon {:.6g} ({}, {})", epsilon, options.problem.epsilon.name(), coupling.cost().name()));
-    warn_of_rounding(run.console, coupling, epsilon);
+    warn_of_rounding(console, coupling, epsilon);
 
-    SolvedProblem solved =
-        solve_problem(coupling, epsilon,
-                      {options.problem, options.solver, problem.plan, run.stop, run.console, run.phases});
+    SolvedProblem solved = solve_problem(run, problem, epsilon, options.problem, options.solver);
     const Outcome& outcome = solved.outcome;
 
     // The result, and what it says.
-    warn_of_outcome(run.console, outcome, options);
+    warn_of_outcome(console, outcome, options);
     io::Result result = begin_result(run, problem, invocation, "solve", outcome.status);
     result.solution = solution_attributes(outcome);
     result.history = std::move(solved.state.history);
@@ -93,6 +93,7 @@ int solve(const Invocation& invocation) {
     result.g = std::move(solved.state.g);
     result.store_source = result.store_target = options.output.store_points;
     io::write_result(coupling, result, options.output.output, options.output.overwrite);
+
     return close_run(run, problem, options.output, outcome, result);
 }
 

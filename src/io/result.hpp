@@ -9,7 +9,7 @@
 //     /inputs/source target attributes of InputIdentity; relative_path: seen from the result's folder
 //     /source/points /target/points                  fp64, if embedded; attribute checksum
 //
-// what a command adds: Result::datasets, with a checksum each, and Result::groups.
+// and what a command adds: Result::datasets, with a checksum each, and Result::groups.
 //
 // A model of progressive OT is a result (of its last step, whose source is the travelled cloud) that also holds its
 // target's points and
@@ -67,11 +67,15 @@ struct Result {
     std::vector<HalfPass> history;
     std::vector<PhaseTiming> timing;
     std::vector<double> f, g;
-    bool store_source = false, store_target = false;  // /source/points, /target/points: embedded, fp64
     std::vector<ExtraDataset> datasets;
     std::vector<std::pair<std::string, Attributes>> groups;  // path and attributes; a group above comes first
-    std::vector<ProgotStep> steps;                           // of a model: what is small in /steps
+    bool store_source = false, store_target = false;         // /source/points, /target/points: embedded, fp64
+
+    // A model's; no steps: a result.
+    std::vector<ProgotStep> steps;
     std::string schedule;
+    std::vector<double> steps_g;                         // this rank's m x K
+    std::vector<std::vector<double>> travelled_sources;  // X(2) ... X(K), or nothing
 };
 
 // Refuses (InputError, before any work is done) an output that exists (without overwrite), a missing or unwritable

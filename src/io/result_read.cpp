@@ -2,32 +2,20 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <cmath>
 
-#include "io/checksum.hpp"
-#include "io/formats.hpp"
 #include "io/hdf5_attributes.hpp"
 #include "io/hdf5_dataset.hpp"
 #include "io/input_error.hpp"
 #include "io/number.hpp"
 #include "io/result.hpp"
+#include "io/result_open.hpp"
 
 namespace convoy::io {
 
 namespace {
 
 constexpr std::size_t most_objects = 1000;
-
-Hdf5 open_convoy_file(const Location& location, std::string& format) {
-    expect_readable_file(location);
-    Hdf5 file = open_hdf5_input(location);
-    format = attribute_text(file.get(), "format").value_or("");
-    if (!format.starts_with("convoy-"))
-        refuse(location, "it was not written by convoy", "it has no attribute 'format' that says so",
-               "give a result file");
-    return file;
-}
 
 // Facts of a result that rank 0 finds and tells the others.
 struct Facts {
@@ -42,29 +30,11 @@ std::uint32_t stored_checksum(const Location& location, hid_t file, const char* 
     if (!found.vector || found.rows != expected)
         refuse(location, fmt::format("it has {} {} potentials", found.rows, side),
                fmt::format("this problem has {} {} points", expected, side), "take the result of this problem");
-    const auto text = attribute_text(found.dataset.get(), "checksum");
-    const auto checksum = parse_number(text.value_or(""));
-    if (!checksum) refuse(location, fmt::format("'{}' has no checksum", path), "damaged file", "write it again");
-    return static_cast<std::uint32_t>(*checksum);
-}
-
-Hdf5 open_result(const Location& location) {
-    std::string format;
-    Hdf5 file = open_convoy_file(location, format);
-    if (format != result_format)
-        refuse(location, fmt::format("it is a file of format '{}'", format), fmt::format("need '{}'", result_format),
-               "give a result file");
-    const auto version = parse_number(attribute_text(file.get(), "format_version").value_or(""));
-    if (!version || !(*version >= 1) || *version > static_cast<double>(result_format_version))
-        refuse(location, fmt::format("its format version is {}", version.value_or(0)),
-               fmt::format("this program reads up to {}", result_format_version), "use a newer convoy");
-    if (attribute_text(file.get(), "complete") != "1")
-        refuse(location, "the result is incomplete", "its writer did not finish", "solve again");
-    return file;
+    return checksum_of(location, found.dataset.get(), path);
 }
 
 Facts find_facts(const Location& location, std::int64_t rows, std::int64_t columns) {
-    const Hdf5 file = open_result(location);
+    const Hdf5 file = open_complete_file(location, result_format, result_format_version);
     Facts facts;
     facts.checksum_f = stored_checksum(location, file.get(), "potentials/f", rows, "source");
     facts.checksum_g = stored_checksum(location, file.get(), "potentials/g", columns, "target");
@@ -76,27 +46,6 @@ Facts find_facts(const Location& location, std::int64_t rows, std::int64_t colum
     facts.epsilon = *epsilon;
     facts.cost = attribute_text(solution.get(), "cost").value_or("");
     return facts;
-}
-
-// This rank's stripe is read and checked, then joined with those of the ranks that share its part.
-std::vector<double> read_vector(const Grid& grid, Side side, const Partition& partition, const Location& location,
-                                std::uint32_t checksum) {
-    const GlobalRun stripe = my_stripe(grid, side, partition);
-    std::vector<double> values(static_cast<std::size_t>(stripe.count));
-    agree(grid.world(), [&] {
-        if (stripe.count == 0) return;
-        open_hdf5(location)->read(stripe.first.value, stripe.count, values);
-        const auto bad = std::ranges::find_if(values, [](double value) { return !std::isfinite(value); });
-        if (bad != values.end())
-            refuse(location, "a potential is not finite",
-                   fmt::format("{} in row {}", *bad, stripe.first.value + (bad - values.begin())), "solve again");
-    });
-    const std::uint32_t found =
-        crc32c_of_all(grid.world(), crc32c(values), static_cast<std::int64_t>(values.size() * 8), stripe.first.value);
-    if (found != checksum)
-        refuse(location, "the file is damaged", fmt::format("checksum {:08x}, should be {:08x}", found, checksum),
-               "copy it again, or solve again");
-    return join_stripes(grid, side, partition, 1, values);
 }
 
 }  // namespace
@@ -138,8 +87,9 @@ StoredPotentials read_potentials(const Grid& grid, const Partition& rows, const 
     stored.cost = facts.cost;
     world.broadcast(stored.epsilon);
     world.broadcast(stored.cost);
-    stored.f = read_vector(grid, Side::row, rows, {path, "potentials/f"}, static_cast<std::uint32_t>(checksum_f));
-    stored.g = read_vector(grid, Side::column, columns, {path, "potentials/g"}, static_cast<std::uint32_t>(checksum_g));
+    stored.f = read_rows(grid, Side::row, rows, {path, "potentials/f"}, 1, static_cast<std::uint32_t>(checksum_f));
+    stored.g =
+        read_rows(grid, Side::column, columns, {path, "potentials/g"}, 1, static_cast<std::uint32_t>(checksum_g));
     return stored;
 }
 
@@ -149,12 +99,12 @@ std::vector<double> read_stored_vector(const Grid& grid, Side side, const Partit
     std::int64_t checksum = 0;
     agree(world, [&] {
         if (!world.is_root()) return;
-        const Hdf5 file = open_result({path, ""});
+        const Hdf5 file = open_complete_file({path, ""}, result_format, result_format_version);
         checksum = stored_checksum({path, ""}, file.get(), dataset.c_str(), partition.items(),
                                    side == Side::row ? "source" : "target");
     });
     world.broadcast(checksum);
-    return read_vector(grid, side, partition, {path, dataset}, static_cast<std::uint32_t>(checksum));
+    return read_rows(grid, side, partition, {path, dataset}, 1, static_cast<std::uint32_t>(checksum));
 }
 
 }  // namespace convoy::io

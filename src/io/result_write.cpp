@@ -15,6 +15,7 @@
 #include "io/hdf5_handles.hpp"
 #include "io/part_file.hpp"
 #include "io/result_layout.hpp"
+#include "io/unfinished_file.hpp"
 #include "parallel/native.hpp"
 
 namespace convoy::io {
@@ -163,20 +164,9 @@ void write_result(const Grid& grid, const DistributedCloud& source, const Distri
     for (const LargeDataset& one : large)
         shares.push_back(share_of(grid, one.side == Side::row ? source.partition : target.partition, one));
 
-    std::string part;
-    agree(world, [&] {
-        if (world.is_root()) part = create_part_file(path);
-    });
-    world.broadcast(part);
-    try {
-        write_part(grid, path, part, result, large, shares);
-    } catch (...) {
-        if (world.is_root()) remove_part_file(part);
-        throw;
-    }
-    agree(world, [&] {
-        if (world.is_root()) publish_part_file(path, part, overwrite);
-    });
+    UnfinishedFile file{world, path};
+    write_part(grid, path, file.part(), result, large, shares);
+    file.publish(overwrite);
 }
 
 }  // namespace convoy::io

@@ -33,8 +33,11 @@ std::vector<double> entropic_map(Coupling& coupling, Side stays, std::span<const
     expect_map(cost);
     const Cloud& from = coupling.local(stays);
     const Cloud& to = coupling.local(other(stays));
-    // The potential of the staying side is not needed, nor known for new points: the safe form does without.
-    const std::vector<double> unknown(static_cast<std::size_t>(from.rows), 0.0);
+    // The potential of the staying side is not needed, nor known for new points: the safe form does without. The cost
+    // to the centre stands in for it: logits are then differences of costs, small also for a point far from everything.
+    std::vector<double> unknown(static_cast<std::size_t>(from.rows));
+    for (std::int64_t i = 0; i < from.rows; ++i)
+        unknown[static_cast<std::size_t>(i)] = cost(from.point(i), coupling.centre());
     const Potentials potentials = stays == Side::row ? Potentials{unknown, potential} : Potentials{potential, unknown};
     if (barycentric(cost)) {
         const double share = coupling.precision() == Precision::single ? most_dropped : 0;

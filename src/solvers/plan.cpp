@@ -20,8 +20,6 @@ namespace {
 // A cluster's ordinary network: what one message costs, and what a byte costs. They only rank grids against each other.
 constexpr double latency = 5e-6;
 constexpr double seconds_per_byte = 1.0 / 5e9;
-// Share of a node's memory that is ours by default: the rest is the file cache's, MPI's and the system's.
-constexpr double default_share = 0.85;
 
 constexpr double vectors_of_a_side = 8;          // f, log sums, sums, weights, log weights, own terms, g and w rounded
 constexpr double anderson_vectors = 2 * 11 + 3;  // residuals and images of the source side
@@ -40,13 +38,6 @@ void add_allreduce(GridChoice& choice, double numbers, int ranks) {
     const double bytes = 8 * numbers * 2 * (ranks - 1) / ranks;
     choice.communication_bytes += bytes;
     choice.communication_seconds += 2 * std::ceil(std::log2(ranks)) * latency + bytes * seconds_per_byte;
-}
-
-std::string in_bytes(double bytes) {
-    const char* const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
-    int unit = 0;
-    while (bytes >= 1024 && unit < 4) bytes /= 1024, ++unit;
-    return fmt::format("{:.{}f} {}", bytes, bytes < 10 && unit > 0 ? 1 : 0, units[unit]);
 }
 
 // What coarse problems and sub-samples take on rank 0, which has the most of it: samples in full and their own part,
@@ -85,14 +76,10 @@ double memory_of_self(const PlanRequest& request, GridShape shape, std::int64_t 
     return (rows + columns) * (rounded + 8 * vectors_of_a_side) + rows * 8 * anderson_vectors + again;
 }
 
-double memory_beside(const PlanRequest& request, GridShape shape) {
-    double memory = 0;
-    if (request.self_problems)
-        memory = std::max(memory_of_self(request, shape, request.rows, Side::row),
-                          memory_of_self(request, shape, request.columns, Side::column));
-    if (request.gradient)
-        memory += 2 * 8 * largest_part(request.rows, shape.rows) * static_cast<double>(request.dimension);
-    return memory;
+double memory_of_selves(const PlanRequest& request, GridShape shape) {
+    if (!request.more.self_problems) return 0;
+    return std::max(memory_of_self(request, shape, request.rows, Side::row),
+                    memory_of_self(request, shape, request.columns, Side::column));
 }
 
 int ranks_that_fit(const PlanRequest& request, int ranks, double limit, int threads, bool with_products = false) {
@@ -139,11 +126,6 @@ void decide_cache(Plan& plan, const PlanRequest& request, int ranks, int cores) 
     plan.memory = needed;
 }
 
-int threads_from_environment() {
-    const char* text = std::getenv("OMP_NUM_THREADS");
-    return text == nullptr ? 0 : std::max(std::atoi(text), 0);
-}
-
 const char* instruction_set_of(const PlanRequest& request) {
     return request.backend == Backend::reference ? "none" : cpu_instruction_set();
 }
@@ -169,6 +151,18 @@ std::string products_in_words(const Plan& plan, const PlanRequest& request) {
 
 }  // namespace
 
+std::string in_bytes(double bytes) {
+    const char* const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+    int unit = 0;
+    while (bytes >= 1024 && unit < 4) bytes /= 1024, ++unit;
+    return fmt::format("{:.{}f} {}", bytes, bytes < 10 && unit > 0 ? 1 : 0, units[unit]);
+}
+
+int threads_from_environment() {
+    const char* text = std::getenv("OMP_NUM_THREADS");
+    return text == nullptr ? 0 : std::max(std::atoi(text), 0);
+}
+
 double memory_of_rank(const PlanRequest& request, GridShape shape, int threads) {
     const double n = largest_part(request.rows, shape.rows), m = largest_part(request.columns, shape.columns);
     const double d = static_cast<double>(request.dimension);
@@ -179,7 +173,7 @@ double memory_of_rank(const PlanRequest& request, GridShape shape, int threads) 
     const double more =
         8 * (d * (n * request.more.sources + m * request.more.targets) + m * request.more.numbers_of_target);
     return (n + m) * (point + 8 * vectors_of_a_side) + n * 8 * anderson_vectors + reading + fixed + more +
-           memory_of_samples(request, n, m) + memory_beside(request, shape);
+           memory_of_samples(request, n, m) + memory_of_selves(request, shape);
 }
 
 double bytes_of_products(const PlanRequest& request, GridShape shape) {
@@ -188,7 +182,7 @@ double bytes_of_products(const PlanRequest& request, GridShape shape) {
         return 4 * std::ceil(largest_part(rows, shape.rows) / panel) * panel * largest_part(columns, shape.columns);
     };
     const double problem = bytes(request.rows, request.columns);
-    if (!request.self_problems) return problem;
+    if (!request.more.self_problems) return problem;
     // One after the other: the largest of the three counts.
     return std::max({problem, bytes(request.rows, request.rows), bytes(request.columns, request.columns)});
 }
@@ -215,7 +209,7 @@ std::vector<GridChoice> grid_choices(const PlanRequest& request, int ranks, doub
         choice.fits = choice.memory <= memory_limit;
         add_allreduce(choice, largest_part(request.rows, choice.shape.rows), choice.shape.columns);
         add_allreduce(choice, largest_part(request.columns, choice.shape.columns), choice.shape.rows);
-        if (request.self_problems) {  // sums over the columns, then the potential in their distribution
+        if (request.more.self_problems) {  // sums over the columns, then the potential in their distribution
             for (const std::int64_t points : {request.rows, request.columns}) {
                 add_allreduce(choice, largest_part(points, choice.shape.rows), choice.shape.columns);
                 add_allreduce(choice, largest_part(points, choice.shape.columns), choice.shape.rows);
@@ -250,7 +244,7 @@ Plan resolve_plan(const Communicator& world, const PlanRequest& request) {
             request.acceleration.value_or(pairs >= small_problem ? Acceleration::coarse : Acceleration::anderson);
         const int given = request.threads.value_or(threads_from_environment());
         plan.threads = request.backend == Backend::reference ? 1 : given > 0 ? given : node.cores;
-        plan.memory_limit = request.memory.value_or(default_share * node.memory);
+        plan.memory_limit = request.memory.value_or(default_memory_share * node.memory);
         plan.candidates = grid_choices(request, world.size(), plan.memory_limit, plan.threads);
         GridChoice chosen = plan.candidates.front();
         if (request.grid) {

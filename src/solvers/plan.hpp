@@ -26,6 +26,7 @@ enum class Cache { automatic, on, off };
 struct HeldMore {
     double sources = 0, targets = 0;
     double numbers_of_target = 0;
+    bool self_problems = false;  // each side against itself is solved, too, before the problem itself
 };
 
 struct PlanRequest {
@@ -41,8 +42,6 @@ struct PlanRequest {
     bool annealing = true;
     HeldMore more;
     std::optional<Acceleration> acceleration;  // nothing: coarse where there are pairs enough, else anderson
-    bool self_problems = false;                // each side against itself, too, before the problem itself
-    bool gradient = false;                     // and their gradient with respect to the source
 };
 
 // What one grid shape would cost: the largest rank's memory, and a model of the communication of one iteration (two
@@ -84,6 +83,13 @@ double bytes_of_products(const PlanRequest& request, GridShape shape);
 // Whether keeping products is quicker than computing them in every pass, on a node with so many cores at work: all of
 // them read the same memory. Pure arithmetic.
 bool products_pay(std::int64_t dimension, int cores);
+
+// Share of a node's memory that is ours by default: the rest is the file cache's, MPI's and the system's.
+inline constexpr double default_memory_share = 0.85;
+// 1.5 GiB
+std::string in_bytes(double bytes);
+// OMP_NUM_THREADS, 0 where it says nothing.
+int threads_from_environment();
 
 // \throws InputError where a given grid does not match the ranks, or nothing fits the memory (naming the ranks that
 // would do). Collective.

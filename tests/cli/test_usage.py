@@ -12,7 +12,7 @@ class Usage(ProgramTest):
     def test_help_teaches(self):
         whole = self.run_program("--help")
         self.assertEqual(whole.code, 0)
-        for command in ("solve", "divergence", "check", "info"):
+        for command in ("solve", "divergence", "progot", "map", "score", "check", "info"):
             self.assertIn(command, whole.out)
             page = self.run_program(command, "--help")
             self.assertEqual(page.code, 0)

@@ -47,6 +47,21 @@ class FullDisk(ProgramTest):
                         continue  # this rank's rows lay before the first byte that fails
                     self.assert_refused(ending, "out.h5", code=1)
 
+    def test_no_space_for_mapped_points(self):
+        self.assert_solved(self.run_program("solve", "x.npy", "y.npy", "-o", "run.h5"), output="run.h5")
+        size = 8 * 3 * 700
+        for ranks, rank, first, quiet in ((0, None, 0, False), (3, None, 0, False), (0, None, size // 2, True),
+                                          (3, 0, 0, True), (3, 1, size // 3, True), (3, 2, size * 3 // 4, True)):
+            with self.subTest(ranks=ranks, rank=rank, first=first):
+                more = dict(CONVOY_FULL_DISK_FILE=".h5.part.", CONVOY_FULL_DISK_FROM=str(first))
+                if rank is not None:
+                    more["CONVOY_FULL_DISK_RANK"] = str(rank)
+                if quiet:
+                    more["CONVOY_FULL_DISK_QUIET"] = "1"
+                ending = self.run_program("map", "run.h5", "x.npy", "-o", "out.h5", ranks=ranks, timeout=30,
+                                          preload=PRELOAD, environment=more)
+                self.assert_refused(ending, "out.h5", code=1)
+
     def test_an_existing_result_survives(self):
         (self.folder / "out.h5").write_text("precious")
         ending = self.solve(".h5.part.", 2000, "--overwrite", quiet=True)

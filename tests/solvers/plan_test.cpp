@@ -44,14 +44,12 @@ TEST(GridChoices, EveryShapeOfTheRanksIsThere) {
 TEST(GridChoices, SelfProblemsTakeMemoryAndAShareInTheChoice) {
     PlanRequest r = request(10000000, 1000, 3);
     const double alone = memory_of_rank(r, {8, 1}, 1), products = bytes_of_products(r, {4, 2});
-    r.self_problems = true;
+    r.more.self_problems = true;
     const double with_self = memory_of_rank(r, {8, 1}, 1);
     EXPECT_GT(with_self, alone + 8 * 3 * 1e7);  // all of the source, once more on each rank
     EXPECT_GT(bytes_of_products(r, {4, 2}), 1000 * products);
     // What dominates is the source against itself.
     EXPECT_EQ(grid_choices(r, 4, 1e12, 1).front().shape, (GridShape{2, 2}));
-    r.gradient = true;
-    EXPECT_GT(memory_of_rank(r, {8, 1}, 1), with_self);
 }
 
 TEST(ResolvePlan, RefusesWhatDoesNotFitAndSaysWhatWould) {

@@ -1,0 +1,237 @@
+// convoy map MODEL POINTS -o OUT: new points through a fitted map, a portion at a time.
+
+#include <fmt/format.h>
+#include <omp.h>
+
+#include <cmath>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "app/command.hpp"
+#include "app/exit_codes.hpp"
+#include "app/fitted_map.hpp"
+#include "app/map_progress.hpp"
+#include "app/map_report.hpp"
+#include "app/options.hpp"
+#include "app/provenance.hpp"
+#include "app/quantities.hpp"
+#include "convoy/error.hpp"
+#include "io/point_stream.hpp"
+
+namespace convoy::app {
+
+namespace {
+
+struct MapOptions {
+    FitOptions fit;
+    io::InputOptions points{.points = {}, .weights = {}, .scaling = "1"};
+    MachineOptions machine;
+    std::string output, summary;
+    bool overwrite = false;
+    VolumeOptions volume;
+    std::string config;
+};
+
+bool parse(const Invocation& invocation, MapOptions& options) {
+    CommandLine line{
+        "map MODEL POINTS -o OUT [options]",
+        "Sends new points through the entropic map of an earlier run: the images, a row each, in one HDF5 file.\n"
+        "Points are streamed, any number of them.\n",
+        "Examples:\n"
+        "  convoy map run.h5 new.npy -o images.h5\n"
+        "  convoy map run.h5 cells.h5#/X --direction backward -o back.h5\n"
+        "  srun convoy map model.h5 new.h5#/X --debiased -o images.h5 --summary images.json\n"
+        "  convoy check images.h5#/points\n\n"
+        "Exit codes: 0 done, 1 failed, 2 bad usage or input, 3 done, but a self problem did not converge.\n"};
+    declare(line, options.fit, true);
+    line.positional("POINTS", "points to map, a row each: PATH[#KEY], e.g. cells.h5#/X, points.npy, table.csv",
+                    options.points.points, true);
+    line.option("--scale", "FACTOR", "POINTS are multiplied with it, e.g. 1/255 (default 1)",
+                [&](const std::string& text) {
+                    io::parse_scaling(text);
+                    options.points.scaling = text;
+                })
+        ->group("Map");
+    declare(line, options.machine, false);
+    line.text("-o,--output", "FILE.h5", "the images: dataset /points of one HDF5 file (required)", options.output)
+        ->group("Output");
+    line.flag("--overwrite", "replace files that exist", options.overwrite)->group("Output");
+    line.text("--summary", "FILE.json", "the closing summary, for programs", options.summary)->group("Output");
+    declare(line, options.volume);
+    if (!line.parse(invocation)) return false;
+    check_together(line, options.machine);
+    check_together(line, options.volume);
+    CONVOY_VALIDATE(!options.output.empty(), "no output is given; add -o FILE.h5");
+    // Every command finds the reader of its input by the name's end.
+    const std::string suffix = std::filesystem::path{options.output}.extension().string();
+    CONVOY_VALIDATE(
+        suffix == ".h5" || suffix == ".hdf5" || suffix == ".hdf",
+        fmt::format("--output: '{}' does not end in .h5 (the file is HDF5, and is read by that name later); "
+                    "choose a name that does",
+                    options.output));
+    options.config = line.config();
+    return true;
+}
+
+void check_files(const Communicator& world, const MapOptions& options, const io::Model& model) {
+    std::vector<std::string> inputs = files_of(options.fit, model);
+    inputs.push_back(io::Location::parse(options.points.points).path);
+    inputs.push_back(options.config);
+    check_outputs(world, {{"--output", options.output}, {"--summary", options.summary}}, inputs, options.overwrite);
+}
+
+MapPlan plan_map(const Communicator& world, MapRequest request, const MachineOptions& machine) {
+    request.precision = machine.precision;
+    request.backend = machine.backend;
+    request.grid = machine.grid;
+    request.memory = machine.memory;
+    request.threads = machine.threads;
+    MapPlan plan = resolve_map_plan(world, request);
+    omp_set_num_threads(plan.threads);
+    return plan;
+}
+
+// Far beyond the target, or at its scale's end, numbers overflow.
+void expect_finite(const Communicator& world, const MapOptions& options, const MapPlan& plan, GlobalRun mine,
+                   std::span<const double> images) {
+    agree(world, [&] {
+        for (std::size_t k = 0; k < images.size(); ++k) {
+            if (std::isfinite(images[k])) continue;
+            const std::int64_t row =
+                mine.first.value + static_cast<std::int64_t>(k) / (std::ssize(images) / mine.count);
+            throw InputError{fmt::format(
+                "row {} of '{}' cannot be mapped (its image is not finite: it lies too far away); {}", row,
+                options.points.points,
+                plan.precision == Precision::single ? "use --precision double, or remove it" : "remove it")};
+        }
+    });
+}
+
+// Reads, maps and writes portion after portion.
+void stream(const Grid& grid, const MapOptions& options, const MapPlan& plan, io::PointStream& points, FittedMap& map,
+            io::PointsFile& file, MapProgress& progress, Run& run) {
+    const Communicator& world = grid.world();
+    const std::int64_t d = points.columns();
+    const Partition portions = Partition::even(points.rows(), plan.portions.count);
+    for (std::int64_t p = 0; p < portions.parts(); ++p) {
+        const GlobalRun portion = portions.run(PartIndex{p});
+        // Each row of the grid has some of it; the ranks of that row read, and write, a stripe each.
+        const Partition parts = Partition::even(portion.count, grid.parts(Side::row));
+        const GlobalRun stripe = my_stripe(grid, Side::row, parts);
+        const GlobalRun mine{GlobalIndex{portion.first.value + stripe.first.value}, stripe.count};
+        const std::vector<double> read = points.read(portion, mine);
+        const std::vector<double> z = join_stripes(grid, Side::row, parts, d, read);
+        run.phases.end("read");
+        const std::vector<double> images = map(z);
+        run.phases.end("map");
+        const std::int64_t skipped = stripe.first.value - parts.first(grid.part(Side::row)).value;
+        const std::span own = stripe.count == 0 ? std::span<const double>{}
+                                                : std::span{images}.subspan(static_cast<std::size_t>(skipped * d),
+                                                                            static_cast<std::size_t>(stripe.count * d));
+        expect_finite(world, options, plan, mine, own);
+        file.write(portion, mine, own);
+        run.phases.end("write");
+        const std::int64_t done_so_far = portion.first.value + portion.count;
+        if (run.stop.agreed(world) == StopReason::signal)
+            throw Failure{fmt::format("ended by a signal after {} of {} points; nothing is written",
+                                      count_text(done_so_far), count_text(points.rows()))};
+        progress.show(done_so_far);
+    }
+    progress.finish();
+}
+
+std::vector<std::string> phases_of(const MapOptions& options) {
+    std::vector<std::string> names{"read", "map", "kernel", "communication", "write", "total"};
+    if (options.fit.debiased && options.fit.self.empty()) names.insert(names.begin() + 1, "self");
+    return names;
+}
+
+// In the order of the file, whatever order they ended in first.
+std::vector<io::PhaseTiming> in_order(const std::vector<std::string>& names,
+                                      const std::vector<io::PhaseTiming>& timing) {
+    std::vector<io::PhaseTiming> rows;
+    for (const std::string& name : names) {
+        rows.push_back({name, 0, 0, 0});
+        for (const io::PhaseTiming& row : timing)
+            if (row.phase == name) rows.back() = row;
+    }
+    return rows;
+}
+
+}  // namespace
+
+int map(const Invocation& invocation) {
+    MapOptions options;
+    if (!parse(invocation, options)) return done;
+    const Communicator& world = invocation.world;
+    Run run{world, options.volume, 0};
+
+    // What is asked, and can it be done at all?
+    const io::Model model = io::open_model(world, options.fit.model);
+    check_fit(options.fit, model);
+    io::PointStream points{world, options.points};
+    CONVOY_VALIDATE(points.columns() == model.dimension(),
+                    fmt::format("points '{}' have {}, but '{}' maps points of {}; give points of the model's space",
+                                options.points.points, plural(points.columns(), "column", "columns"), options.fit.model,
+                                plural(model.dimension(), "dimension", "dimensions")));
+    check_files(world, options, model);
+    MapRequest request = request_of(options.fit, model);
+    request.points = points.rows();
+    const MapPlan plan = plan_map(world, request, options.machine);
+    run.console.say(fmt::format("convoy {} map: {} of {} by {}", version(), plural(points.rows(), "point", "points"),
+                                plural(points.columns(), "dimension", "dimensions"), in_words(model)));
+    run.console.say(plan.explain);
+    warn_of_status(run.console, model);
+
+    // The map, then the file, then the points.
+    const Grid grid{world, plan.grid};
+    FittedMap fitted{grid, model, options.fit, plan, run};
+    const FittedMap::Self* self = fitted.self() ? &*fitted.self() : nullptr;
+    const bool solved = self == nullptr || self->potential.status == "converged";
+    io::PointsHead head;
+    head.root = {{"program", "convoy"},
+                 {"version", version()},
+                 {"command", "map"},
+                 {"created", utc_now()},
+                 {"status", solved ? model.status : std::string{"not_converged"}}};
+    head.model = attributes_of(options.fit, model);
+    head.run = plan.attributes;
+    const io::Attributes where = whereabouts(world, invocation.line);
+    head.run.insert(head.run.end(), where.begin(), where.end());
+    head.phases = phases_of(options);
+    head.rows = points.rows();
+    head.columns = points.columns();
+    head.input = points.identity();
+    head.self = self != nullptr ? &self->potential : nullptr;
+    head.self_points = self != nullptr ? self->partition.items() : 0;
+    io::PointsFile file{world, head, options.output};
+    if (self != nullptr) file.write_self(grid, self->partition, self->potential);
+    run.phases.end("write");
+
+    const double pairs = pairs_of_a_point(request);
+    MapProgress progress{run.console, points.rows(), pairs};
+    stream(grid, options, plan, points, fitted, file, progress, run);
+    run.phases.add("kernel", fitted.meters().kernel_seconds);
+    run.phases.add("communication", fitted.meters().communication_seconds);
+    warn_of_rounding(run.console, fitted);
+    file.finish(points.identity().checksum, in_order(head.phases, run.phases.over_ranks(world)), options.overwrite);
+    run.phases.end("write");
+
+    MapReport report{.model = model,
+                     .head = head,
+                     .input = points.identity(),
+                     .self_half_passes = self != nullptr ? self->half_passes : 0,
+                     .self_file = options.fit.self,
+                     .timing = in_order(head.phases, run.phases.over_ranks(world)),
+                     .pairs_per_second = 0,
+                     .memory = peak_memory(world),
+                     .files = {options.output},
+                     .warnings = run.console.warnings()};
+    report.pairs_per_second = static_cast<double>(points.rows()) * pairs / longest(report.timing, "map");
+    close_map(world, std::move(report), options.summary, options.overwrite);
+    return solved ? done : not_converged;
+}
+
+}  // namespace convoy::app
