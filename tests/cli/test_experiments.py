@@ -64,12 +64,11 @@ class TrueMaps(unittest.TestCase):
 class Maps(ExperimentTest):
     def test_errors_fall_with_more_points_and_progressive_ones_are_below_untuned_ones(self):
         rows = self.run_quick("map-error")
-        few, many = ([float(cell.split()[0]) for cell in row[3:7]] for row in rows)  # ProgOT, tuned, debiased, untuned
-        for errors in few, many:
-            self.assertLess(errors[0], errors[3])
-            self.assertLessEqual(errors[1], errors[3])
-        self.assertLess(many[0], few[0])
-        self.assertLess(many[1], few[1])
+        few, many = ([float(cell.split()[0]) for cell in row[3:8]] for row in rows)
+        for method in range(5):
+            self.assertLess(many[method], few[method])
+        for method in range(4):  # the fifth is untuned
+            self.assertLess(many[method], many[4])
         self.assert_drawn("map-error")
 
     def test_printed_error_is_that_of_the_map_by_the_book(self):
@@ -86,7 +85,7 @@ class Maps(ExperimentTest):
                   for images in (dense.debiased_map(cost, points, x, y, epsilon), plain)]
 
         # Four digits are printed.
-        for cell, error in zip(row[5:7], errors):
+        for cell, error in zip(row[6:8], errors):
             self.assertAlmostEqual(float(cell.split()[0]) / error, 1, delta=1e-3)
 
     def test_couplings_cost_more_and_are_blurrier_at_larger_epsilon(self):
@@ -127,10 +126,10 @@ class Maps(ExperimentTest):
         rows = self.run_quick("entropic-maps")
         for exponent in (row for row in rows if row[1] == "fitted exponent of n"):
             for cell in exponent[2:]:
-                self.assertLess(float(cell), -0.2, exponent)
+                self.assertLess(float(cell), -0.3, exponent)
         for row in rows[-2:]:
             stayed, most = (float(cell.split()[0]) for cell in row[-1].split(" of "))
-            self.assertGreater(stayed, 0.8 * most)
+            self.assertGreater(stayed, 0.6 * most)
             self.assertLess(stayed, most + 8)  # images are points, the coupling is blurred: not a strict bound
         # Two halves of one period differ less than two periods.
         self.assertLess(float(rows[-1][6]), float(rows[-2][6]))

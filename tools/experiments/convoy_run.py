@@ -105,6 +105,11 @@ class Convoy:
             return file["points"][:]
 
 
+def travelled(file, steps, source):
+    """Where the source of a model (an open file) was in the last of its steps; it starts where it was given."""
+    return file[f"steps/source_{steps}"][:] if steps > 1 else source
+
+
 def find_program(given):
     """The program's absolute path. \\raises ValueError if there is none"""
     found = shutil.which(str(given)) if given else str(PROGRAM) if os.access(PROGRAM, os.X_OK) else None

@@ -109,17 +109,17 @@ def one_fault(rng, line, years, rates, large):
 
 
 def made(years=20, share=1.0, seed=0):
-    """A catalogue over some years from 0 on, in order of time; `share` scales the background's rates."""
+    """A catalogue over some years from 0 on, in order of time, or that share of its events, chosen at random."""
     rng = np.random.default_rng(seed)
     columns = []
     for number, (name, (corners, *rates)) in enumerate(FAULTS.items()):
         line = Line(corners)
         large = [(part, along, size) for part, fault, along, size in LARGE if fault == name]
-        time, along, off, depth, magnitude = one_fault(rng, line, years, [share * rate for rate in rates], large)
+        time, along, off, depth, magnitude = one_fault(rng, line, years, rates, large)
         longitude, latitude = degrees(line.places(along, off))
         columns.append([time, longitude, latitude, depth, magnitude, np.full(len(time), number)])
     events = Catalogue(*(np.concatenate(column) for column in zip(*columns)))
-    return events.only(np.argsort(events.years, kind="stable"))
+    return events.only(np.argsort(events.years, kind="stable")).only(rng.random(len(events)) < share)
 
 
 def southern_california(folder, first, last, least):
