@@ -97,6 +97,7 @@ struct SinkhornState {
     // Floor detector.
     double best_error = 0;        ///< smallest error at the target epsilon; 0: none yet
     std::int64_t since_best = 0;  ///< iterations since it last fell by a tenth
+    bool annealed_again = false;  ///< steps had led nowhere: epsilon was approached from above once more
     double seconds = 0;           ///< spent in steps; the only member that steers nothing and need not repeat
     std::vector<HalfPass> history;
 };
@@ -135,6 +136,7 @@ class Sinkhorn {
     bool ended_unmeasured(const SinkhornState& state, bool measured) const;
     bool corrects(SinkhornState& state, double error) const;
     bool go_back(SinkhornState& state, double error) const;
+    bool anneals_again(SinkhornState& state) const;
     std::vector<double> correction(SinkhornState& state, const std::vector<double>& residual, double error) const;
     void next_level(SinkhornState& state) const;
     Coupling* coupling_;

@@ -106,6 +106,7 @@ SinkhornState Sinkhorn::start() const {
     state.f.assign(static_cast<std::size_t>(coupling_->local(Side::row).rows), 0.0);
     state.g.assign(static_cast<std::size_t>(coupling_->local(Side::column).rows), 0.0);
     state.annealing = options.annealing && range_bound_ > options.epsilon;
+    state.annealed_again = state.annealing;  // once is enough
     state.epsilon = state.annealing ? range_bound_ : options.epsilon;
     return state;
 }
@@ -223,8 +224,29 @@ void Sinkhorn::judge(SinkhornState& state, double error) const {
     }
 }
 
+// Where accelerated steps lead nowhere, the potentials they began with are to blame: right but for some points, which
+// steps at the target epsilon do not bring back. From above it, they are forgotten.
+bool Sinkhorn::anneals_again(SinkhornState& state) const {
+    const bool accelerated = options.acceleration == Acceleration::anderson || options.acceleration == Acceleration::coarse;
+    const bool leads_nowhere = !state.annealing && state.since_best >= 2 * patience;
+    if (!leads_nowhere || !accelerated || state.annealed_again || !options.annealing) return false;
+    if (!(range_bound_ > options.epsilon)) return false;
+    state.annealed_again = state.annealing = true;
+    state.epsilon = range_bound_;
+    state.source_exact = false;
+    state.safe_next = true;
+    state.best_error = state.last_error = 0;
+    state.since_best = 0;
+    ++state.restarts;
+    state.memory.clear();
+    state.coarse = {};
+    coarse_.reset();
+    return true;
+}
+
 // f from the row sums: exact, or accelerated at the target epsilon.
 void Sinkhorn::update_source(SinkhornState& state, const std::vector<double>& log_sum, double error) const {
+    if (anneals_again(state)) return;
     RelaxationState& relaxation = state.relaxation;
     const bool asked = options.acceleration == Acceleration::over_relaxation;
     const bool fallen_back = relaxation.active || state.since_best >= hopeless;

@@ -349,6 +349,38 @@ TEST(Sinkhorn, RestoredIntoTheSameSolverGoesOnWithTheSameBits) {
     }
 }
 
+TEST(Sinkhorn, ApproachesEpsilonFromAboveOnceMoreWhereStepsLeadNowhere) {
+    const Problem p = problem(120, 90, 2, "sqeuclidean", 0.02);
+    for (const GridShape shape : test::all_shapes(Communicator::world().size())) {
+        Coupling coupling = coupling_of(p, shape, Precision::fp64);
+        const SinkhornOptions options = options_for(p, 1e-6);
+        const Sinkhorn sinkhorn{coupling, options};
+        const auto stuck = [&](const Sinkhorn& solver) {
+            SinkhornState state = solver.start(std::vector<double>(coupling.local(Side::row).points.size() / 2, 0.0),
+                                               std::vector<double>(coupling.local(Side::column).points.size() / 2, 0.0));
+            solver.step(state);
+            state.best_error = 1e-5;  // as if it had once been much better
+            state.since_best = 50;
+            solver.step(state);
+            return state;
+        };
+        SinkhornState state = stuck(sinkhorn);
+        EXPECT_TRUE(state.annealed_again);
+        EXPECT_TRUE(state.annealing);
+        EXPECT_GT(state.epsilon, options.epsilon);
+        EXPECT_TRUE(state.memory.images.empty());
+        while (state.status == Status::running) sinkhorn.step(state);
+        EXPECT_EQ(state.status, Status::converged) << state.reason;
+
+        SinkhornOptions never = options;
+        never.annealing = false;
+        EXPECT_FALSE(stuck(Sinkhorn{coupling, never}).annealed_again);
+        never.annealing = true;
+        never.acceleration = Acceleration::plain;
+        EXPECT_FALSE(stuck(Sinkhorn{coupling, never}).annealed_again);
+    }
+}
+
 TEST(Sinkhorn, FallsBackToOverRelaxationWhereNothingElseHelps) {
     const Problem p = problem(200, 150, 2, "sqeuclidean", 0.02);
     Coupling coupling = coupling_of(p, {1, Communicator::world().size()}, Precision::fp64);
