@@ -74,6 +74,7 @@ class CpuBlock final : public Block {
         Aligned<T> x, f, products, logits, costs, densities, maximum, rescale, row_offsets, density_rows, limits;
         std::vector<double> sums, values, correction;
         std::vector<double> large, dropped;  // where small terms are left out: lane after lane
+        bool any_values = false;             // values are not all zero
     };
 
     std::int64_t panel() const { return kernels_.panel_rows; }
@@ -233,7 +234,8 @@ class CpuBlock final : public Block {
     void begin_panel(const Call& call, Scratch& s, std::int64_t row, std::int64_t count) const {
         load_panel(call, s, call.range.first.value + row, count);
         std::fill(s.sums.begin(), s.sums.end(), 0.0);
-        std::fill(s.values.begin(), s.values.end(), 0.0);
+        if (s.any_values) std::fill(s.values.begin(), s.values.end(), 0.0);
+        s.any_values = false;
         std::fill(s.large.begin(), s.large.end(), 0.0);
         std::fill(s.dropped.begin(), s.dropped.end(), 0.0);
         if (s.maximum) std::fill_n(s.maximum.get(), panel(), call.safe ? static_cast<T>(no_mass) : T(0));
@@ -312,13 +314,11 @@ class CpuBlock final : public Block {
         }
         if (call.safe) {
             kernels_.raise_maximum(s.logits.get(), tile.columns, s.maximum.get(), s.rescale.get());
-            for (std::size_t i = 0; i < s.sums.size(); ++i) s.sums[i] *= static_cast<double>(s.rescale[i]);
-            for (std::size_t i = 0; i < s.values.size(); ++i)
-                s.values[i] *= static_cast<double>(s.rescale[i % s.sums.size()]);
-            rescale_large(s);
+            rescale(s);
         }
         kernels_.exponentials(s.logits.get(), tile.columns, tile.w, s.maximum.get(), s.sums.data());
         if (call.weighting == nullptr) return;
+        s.any_values = s.any_values || !call.leaves_out();
         switch (call.weighting->kind) {
             case Weighting::Kind::columns:
                 return add_columns(call, s, tile.columns, call.columns.get() + j * call.width());
@@ -345,12 +345,20 @@ class CpuBlock final : public Block {
                                                   s.dropped.data());
             }
         }
+        s.any_values = true;
         kernels_.add_columns(s.logits.get(), columns, v, width, s.values.data());
     }
 
-    // After the maximum has risen.
-    void rescale_large(Scratch& s) const {
-        const std::size_t width = s.large.size() / s.sums.size();
+    // After the maximum has risen. It soon stops rising, and wide values are many.
+    void rescale(Scratch& s) const {
+        const std::size_t lanes = s.sums.size();
+        if (std::all_of(s.rescale.get(), s.rescale.get() + lanes, [](T factor) { return factor == 1; })) return;
+        for (std::size_t i = 0; i < lanes; ++i) s.sums[i] *= static_cast<double>(s.rescale[i]);
+        if (s.any_values) {
+            for (std::size_t k = 0; k < s.values.size(); k += lanes)
+                for (std::size_t i = 0; i < lanes; ++i) s.values[k + i] *= static_cast<double>(s.rescale[i]);
+        }
+        const std::size_t width = s.large.size() / lanes;
         for (std::size_t lane = 0; lane < s.dropped.size(); ++lane) {
             const auto factor = static_cast<double>(s.rescale[lane]);
             if (factor == 1) continue;
