@@ -82,12 +82,17 @@ double memory_of_selves(const PlanRequest& request, GridShape shape) {
                     memory_of_self(request, shape, request.columns, Side::column));
 }
 
+double memory_beside_products(const PlanRequest& request, GridShape shape, int threads, bool keep_products);
+
+double memory_with_products(const PlanRequest& request, GridShape shape, int threads) {
+    return memory_beside_products(request, shape, threads, true) + bytes_of_products(request, shape);
+}
+
 int ranks_that_fit(const PlanRequest& request, int ranks, double limit, int threads, bool with_products = false) {
     for (int more = ranks + 1; more <= 1 << 20; more = more < 64 ? more + 1 : more * 2) {
         const GridChoice best = grid_choices(request, more, limit, threads).front();
-        const double products =
-            with_products ? bytes_of_products(request, best.shape) + products_of_samples(request, best.shape) : 0;
-        if (best.memory + products <= limit) return more;
+        if (!with_products && best.memory <= limit) return more;
+        if (with_products && memory_with_products(request, best.shape, threads) <= limit) return more;
     }
     return 0;
 }
@@ -105,7 +110,7 @@ void decide_cache(Plan& plan, const PlanRequest& request, int ranks, int cores) 
     if (request.cache == Cache::off) return;
     const std::string obstacle = obstacle_to_products(request, plan.precision);
     const double bytes = bytes_of_products(request, plan.grid);
-    const double needed = plan.memory + bytes + products_of_samples(request, plan.grid);
+    const double needed = memory_with_products(request, plan.grid, plan.threads);
     if (request.cache == Cache::on) {
         CONVOY_VALIDATE(obstacle.empty(),
                         fmt::format("--cache on: no products can be kept ({}); use --cache auto", obstacle));
@@ -163,17 +168,29 @@ int threads_from_environment() {
     return text == nullptr ? 0 : std::max(std::atoi(text), 0);
 }
 
-double memory_of_rank(const PlanRequest& request, GridShape shape, int threads) {
+namespace {
+
+// Without the products themselves. What passes lies beside the rest one after the other: stripes while a part is read,
+// samples and their products, a cloud on its move.
+double memory_beside_products(const PlanRequest& request, GridShape shape, int threads, bool keep_products) {
     const double n = largest_part(request.rows, shape.rows), m = largest_part(request.columns, shape.columns);
     const double d = static_cast<double>(request.dimension);
     const double point = d * (8 + (request.backend == Backend::cpu ? bytes_of_precision(request) : 0));
     const double fixed = 48e6 + threads * (2e6 + d * 1024);  // program, libraries, tiles
-    // While a part is read, its stripes are held beside it once.
+    const HeldMore& more = request.more;
+    const double held = 8 * (d * (n * more.sources + m * more.targets) + m * more.numbers_of_target);
     const double reading = 8 * d * std::max(n / shape.columns, m / shape.rows);
-    const double more =
-        8 * (d * (n * request.more.sources + m * request.more.targets) + m * request.more.numbers_of_target);
-    return (n + m) * (point + 8 * vectors_of_a_side) + n * 8 * anderson_vectors + reading + fixed + more +
-           memory_of_samples(request, n, m) + memory_of_selves(request, shape);
+    const double samples =
+        memory_of_samples(request, n, m) + (keep_products ? products_of_samples(request, shape) : 0);
+    const double moving = 8 * d * (n * more.moving_sources + m * more.moving_targets);
+    return (n + m) * (point + 8 * vectors_of_a_side) + n * 8 * anderson_vectors + fixed + held +
+           std::max({reading, samples, moving}) + memory_of_selves(request, shape);
+}
+
+}  // namespace
+
+double memory_of_rank(const PlanRequest& request, GridShape shape, int threads) {
+    return memory_beside_products(request, shape, threads, false);
 }
 
 double bytes_of_products(const PlanRequest& request, GridShape shape) {

@@ -26,6 +26,7 @@ enum class Cache { automatic, on, off };
 struct HeldMore {
     double sources = 0, targets = 0;
     double numbers_of_target = 0;
+    double moving_sources = 0, moving_targets = 0;  // for a while only, when no start is looked for
     bool self_problems = false;  // each side against itself is solved, too, before the problem itself
 };
 

@@ -1,7 +1,5 @@
 #include "solvers/portioned_map.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <utility>
 
@@ -37,9 +35,7 @@ DistributedCloud placeholders(const Grid& grid, const std::vector<double>& point
 
 Coupling make_coupling(const Grid& grid, DistributedCloud target, const Cost& cost, Precision precision,
                        Backend backend, std::int64_t rows) {
-    CONVOY_VALIDATE(cost.has_map(), fmt::format("cost {} has no map (maps exist for sqeuclidean, pnorm:P and dot); "
-                                                "choose one of those",
-                                                cost.name()));
+    expect_map(cost);
     DistributedCloud source = placeholders(grid, mean_of(grid, target), rows);
     return {grid, std::move(source), std::move(target), cost, precision, backend};
 }
