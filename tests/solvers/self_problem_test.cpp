@@ -106,7 +106,9 @@ TEST(SelfProblem, GivesPointsWithoutMassTheirSoftMinimum) {
 
                 const auto log_sum = self.reduce(Side::row, {solution.f, solution.g}, 0.2, Safety::safe);
                 for (std::size_t i = 0; i < log_sum.size(); ++i) {
-                    if (self.local(Side::row).weights[i] == 0) EXPECT_NEAR(log_sum[i], 0, 1e-12);
+                    if (self.local(Side::row).weights[i] == 0) {
+                        EXPECT_NEAR(log_sum[i], 0, 1e-12);
+                    }
                 }
             }
         });
@@ -148,7 +150,9 @@ TEST(SelfProblem, IsThatOfTheReferenceBackendAndOfKeptProducts) {
 
         ASSERT_EQ(solution.status, Status::converged);
         for (std::size_t i = 0; i < solution.f.size(); ++i) {
-            if (self.local(Side::row).weights[i] > 0) EXPECT_NEAR(solution.f[i], expected.f[i], 1e-3);  // 1e-5 a mass
+            if (self.local(Side::row).weights[i] > 0) {
+                EXPECT_NEAR(solution.f[i], expected.f[i], 1e-3);  // 1e-5 a mass
+            }
         }
     }
 }
