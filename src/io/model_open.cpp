@@ -109,8 +109,8 @@ void expect_agreement(const Look& look, const Model& model, Side side) {
             look.damaged(fmt::format("'{}' has {} columns", numbers->key, numbers->columns), "need a number a point");
     for (const std::int64_t columns : {one.points.columns, one.input.columns})
         if (columns > 0 && columns != model.dimension())
-            look.damaged(fmt::format("its {} has {} columns, other points of it {}", one.name, columns,
-                                     model.dimension()));
+            look.damaged(
+                fmt::format("its {} has {} columns, other points of it {}", one.name, columns, model.dimension()));
     if (one.input.rows > 0 && most.there() && one.input.rows != most.rows)
         look.damaged(
             fmt::format("its {} had {} points and '{}' has {}", one.name, one.input.rows, most.key, most.rows));

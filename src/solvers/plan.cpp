@@ -180,8 +180,7 @@ double memory_beside_products(const PlanRequest& request, GridShape shape, int t
     const HeldMore& more = request.more;
     const double held = 8 * (d * (n * more.sources + m * more.targets) + m * more.numbers_of_target);
     const double reading = 8 * d * std::max(n / shape.columns, m / shape.rows);
-    const double samples =
-        memory_of_samples(request, n, m) + (keep_products ? products_of_samples(request, shape) : 0);
+    const double samples = memory_of_samples(request, n, m) + (keep_products ? products_of_samples(request, shape) : 0);
     const double moving = 8 * d * (n * more.moving_sources + m * more.moving_targets);
     return (n + m) * (point + 8 * vectors_of_a_side) + n * 8 * anderson_vectors + fixed + held +
            std::max({reading, samples, moving}) + memory_of_selves(request, shape);

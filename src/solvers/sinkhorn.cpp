@@ -227,7 +227,8 @@ void Sinkhorn::judge(SinkhornState& state, double error) const {
 // Where accelerated steps lead nowhere, the potentials they began with are to blame: right but for some points, which
 // steps at the target epsilon do not bring back. From above it, they are forgotten.
 bool Sinkhorn::anneals_again(SinkhornState& state) const {
-    const bool accelerated = options.acceleration == Acceleration::anderson || options.acceleration == Acceleration::coarse;
+    const bool accelerated =
+        options.acceleration == Acceleration::anderson || options.acceleration == Acceleration::coarse;
     const bool leads_nowhere = !state.annealing && state.since_best >= 2 * patience;
     if (!leads_nowhere || !accelerated || state.annealed_again || !options.annealing) return false;
     if (!(range_bound_ > options.epsilon)) return false;

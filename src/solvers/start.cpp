@@ -131,7 +131,8 @@ class Choice {
     Choice(Coupling& coupling, const Sinkhorn& sinkhorn, const Stop& stop)
         : coupling_{coupling}, sinkhorn_{sinkhorn}, stop_{stop}, judge_{coupling, sinkhorn} {}
 
-    // Potentials from elsewhere: one more candidate, looked at first. What else there is would cost several half-passes.
+    // Potentials from elsewhere: one more candidate, looked at first. What else there is would cost several
+    // half-passes.
     Start made_near(std::vector<double> f) {
         try_candidate(StartKind::given, std::move(f), "given");
         return candidates_.back().error <= bad || !may_go_on() ? best_start() : made();

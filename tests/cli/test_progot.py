@@ -140,6 +140,21 @@ class Progot(ProgramTest):
             self.assertIn(file.attrs["status"], ("not_converged", b"not_converged"))
             self.assertIn(b"not_converged", list(file["steps/status"]))
 
+    def test_time_limit_ends_with_the_steps_there_are(self):
+        random = np.random.default_rng(6)
+        self.save("x.npy", random.normal(size=(6000, 2))), self.save("y.npy", random.normal(size=(6000, 2)))
+        ending = self.fit("--epsilon", "0.0005mean", "--time-limit", 1, "--tolerance", 1e-6, "--tolerances", "constant",
+                          "--precision", "double", code=3)
+        self.assertIn("time limit", ending.out)
+        with h5py.File(self.folder / "out.h5") as file:
+            steps = file["steps"].attrs["steps"]
+            self.assertLess(steps, 16)
+            self.assertEqual(file["steps/g"].shape, (6000, steps))
+            self.assertIn(file.attrs["status"], ("stopped", b"stopped"))
+        mapped = self.run_program("map", "out.h5", "y.npy", "-o", "mapped.h5")
+        self.assertEqual(mapped.code, 0, mapped)
+        self.assertIn("stopped", mapped.err)
+
     def test_source_is_stored_as_it_was_given(self):
         self.fit("--steps", 2, "--epsilon", "0.1mean", "--store-points")
         with h5py.File(self.folder / "out.h5") as file:

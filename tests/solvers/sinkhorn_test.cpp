@@ -356,8 +356,9 @@ TEST(Sinkhorn, ApproachesEpsilonFromAboveOnceMoreWhereStepsLeadNowhere) {
         const SinkhornOptions options = options_for(p, 1e-6);
         const Sinkhorn sinkhorn{coupling, options};
         const auto stuck = [&](const Sinkhorn& solver) {
-            SinkhornState state = solver.start(std::vector<double>(coupling.local(Side::row).points.size() / 2, 0.0),
-                                               std::vector<double>(coupling.local(Side::column).points.size() / 2, 0.0));
+            SinkhornState state =
+                solver.start(std::vector<double>(coupling.local(Side::row).points.size() / 2, 0.0),
+                             std::vector<double>(coupling.local(Side::column).points.size() / 2, 0.0));
             solver.step(state);
             state.best_error = 1e-5;  // as if it had once been much better
             state.since_best = 50;
