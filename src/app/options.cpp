@@ -43,6 +43,13 @@ constexpr StartKind starts[] = {StartKind::automatic, StartKind::zero, StartKind
 
 }  // namespace
 
+double parse_tolerance(const std::string& text) {
+    const double tolerance = parse_number("--tolerance", text);
+    CONVOY_VALIDATE(tolerance > 0 && tolerance < 2,
+                    fmt::format("--tolerance: {} is not between 0 and 2, the largest L1 error there is", text));
+    return tolerance;
+}
+
 std::optional<StartKind> SolverOptions::start() const {
     for (const StartKind kind : starts) {
         if (init == name_of(kind)) return kind;
@@ -94,12 +101,7 @@ void declare(CommandLine& line, ProblemOptions& options, bool target_required) {
 void declare(CommandLine& line, SolverOptions& options) {
     const std::string group = "Solver";
     line.option("--tolerance", "T", "marginal error (L1, at most 2) to reach, audited in double (default 1e-3)",
-                [&](const std::string& text) {
-                    options.tolerance = parse_number("--tolerance", text);
-                    CONVOY_VALIDATE(
-                        options.tolerance > 0 && options.tolerance < 2,
-                        fmt::format("--tolerance: {} is not between 0 and 2, the largest L1 error there is", text));
-                })
+                [&](const std::string& text) { options.tolerance = parse_tolerance(text); })
         ->group(group);
     line.option("--max-half-passes", "N", "give up after so many passes over all pairs (default 2000)",
                 [&](const std::string& text) { options.max_half_passes = parse_count("--max-half-passes", text, 1); })

@@ -63,6 +63,7 @@ struct VolumeOptions {
 void declare(CommandLine& line, ProblemOptions& options, bool target_required);
 void declare_inputs(CommandLine& line, ProblemOptions& options, bool target_required);  // all of them but --epsilon
 void declare(CommandLine& line, SolverOptions& options);
+double parse_tolerance(const std::string& text);  // of --tolerance: an L1 error
 // \param cache whether the command may keep products
 void declare(CommandLine& line, MachineOptions& options, bool cache = true);
 void declare(CommandLine& line, OutputOptions& options);

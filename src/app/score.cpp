@@ -56,12 +56,7 @@ void declare(CommandLine& line, ScoreOptions& options) {
                 [&](const std::string& text) { options.epsilon = EpsilonRule::parse(text); })
         ->group(group);
     line.option("--tolerance", "T", "marginal error (L1) of the divergence's three problems (default 1e-3)",
-                [&](const std::string& text) {
-                    options.tolerance = parse_number("--tolerance", text);
-                    CONVOY_VALIDATE(
-                        options.tolerance > 0 && options.tolerance < 2,
-                        fmt::format("--tolerance: {} is not between 0 and 2, the largest L1 error there is", text));
-                })
+                [&](const std::string& text) { options.tolerance = parse_tolerance(text); })
         ->group(group);
     line.option("--source-scale", "FACTOR", "SOURCE_TEST is multiplied with it, e.g. 1/255 (default 1)",
                 [=, &options](const std::string& text) { take_scaling(options.source.scaling, text); })

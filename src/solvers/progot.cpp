@@ -155,8 +155,8 @@ void Progot::step(ProgotState& state) const {
         told.part_ended("solve");
         if (solver.status == Status::stopped) {  // what there is becomes the last step
             state.verdict = audit_and_value(*coupling_, solver.f, solver.g, state.epsilon, options_.seed);
-            solver.reason = fmt::format("the time limit is reached at an audited error of {:.1e}",
-                                        state.verdict.audit.error());
+            solver.reason =
+                fmt::format("the time limit is reached at an audited error of {:.1e}", state.verdict.audit.error());
         } else {
             state.verdict = {values_of_plan(*coupling_, solver.f, solver.g, state.epsilon), {}};
         }

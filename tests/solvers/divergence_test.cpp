@@ -12,6 +12,7 @@
 
 #include "../parallel/scatter.hpp"
 #include "convoy/error.hpp"
+#include "gaussian_nodes.hpp"
 #include "kernels/clouds.hpp"
 #include "random_cloud.hpp"
 #include "track.hpp"
@@ -109,18 +110,6 @@ TEST(Divergence, OfThePublishedTutorialHasItsValues) {
     });
 }
 
-// N(mean, deviation^2) on equidistant nodes over 8 deviations each way: sums of smooth functions over them are
-// integrals to 1e-14.
-Cloud gaussian(double mean, double deviation, std::int64_t nodes) {
-    std::vector<double> points, weights;
-    for (std::int64_t i = 0; i < nodes; ++i) {
-        const double z = -8 + 16 * static_cast<double>(i) / static_cast<double>(nodes - 1);
-        points.push_back(mean + deviation * z);
-        weights.push_back(std::exp(-z * z / 2));
-    }
-    return weighted_cloud(std::move(points), 1, std::move(weights));
-}
-
 TEST(Divergence, BetweenGaussiansHasItsClosedForm) {
     // Janati et al. 2020, theorem 1, in one dimension: the regularised value, and <P,C>.
     constexpr double epsilon = 0.5, s = epsilon / 2;
@@ -134,7 +123,7 @@ TEST(Divergence, BetweenGaussiansHasItsClosedForm) {
     };
     const DivergenceValues expected{value(1, 1, 4) - (value(0, 1, 1) + value(0, 4, 4)) / 2,
                                     transport(1, 1, 4) - (transport(0, 1, 1) + transport(0, 4, 4)) / 2};
-    const Problem p{gaussian(0, 1, 201), gaussian(1, 2, 301)};
+    const Problem p{test::gaussian_nodes(0, 1, 201), test::gaussian_nodes(1, 2, 301)};
     on_every_grid([&](const Grid& grid) {
         // 1e-8: the nodes' and the tolerance's.
         expect_same(computed(grid, p, exact(epsilon, 1e-11)).values, expected, 1e-8);

@@ -12,6 +12,7 @@
 #include "../parallel/scatter.hpp"
 #include "convoy/sinkhorn.hpp"
 #include "convoy/values.hpp"
+#include "gaussian_nodes.hpp"
 #include "track.hpp"
 
 namespace convoy {
@@ -123,20 +124,8 @@ TEST(Golden, TwoByTwoProblemHasItsClosedForm) {
     });
 }
 
-// N(mean, deviation^2) on equidistant nodes over 8 deviations each way: sums of smooth functions over them are
-// integrals to 1e-14.
-Cloud gaussian(double mean, double deviation, std::int64_t nodes) {
-    std::vector<double> points, weights;
-    for (std::int64_t i = 0; i < nodes; ++i) {
-        const double z = -8 + 16 * static_cast<double>(i) / static_cast<double>(nodes - 1);
-        points.push_back(mean + deviation * z);
-        weights.push_back(std::exp(-z * z / 2));
-    }
-    return weighted_cloud(std::move(points), 1, std::move(weights));
-}
-
 TEST(Golden, GaussiansHaveTheirClosedForm) {
-    const Cloud x = gaussian(0, 1, 201), y = gaussian(1, 2, 301);
+    const Cloud x = test::gaussian_nodes(0, 1, 201), y = test::gaussian_nodes(1, 2, 301);
     constexpr double epsilon = 0.5;
     on_every_grid([&](const Grid& grid) {
         Coupling coupling{grid, test::scatter(grid, Side::row, x), test::scatter(grid, Side::column, y), Cost{},

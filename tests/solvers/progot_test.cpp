@@ -16,6 +16,7 @@
 #include "../parallel/scatter.hpp"
 #include "convoy/auto_epsilon.hpp"
 #include "convoy/error.hpp"
+#include "gaussian_nodes.hpp"
 #include "random_cloud.hpp"
 
 namespace convoy {
@@ -55,17 +56,6 @@ std::vector<double> images(const Grid& grid, const Cloud& z, const Cloud& y, con
                            const Cost& cost = {}) {
     Coupling coupling = couple(grid, z, y, cost);
     return grid.holders(Side::row).gather_all(map_through(coupling, maps_of(state)));
-}
-
-// N(0, deviation^2) on equidistant nodes.
-Cloud gaussian(double deviation, std::int64_t nodes = 201) {
-    std::vector<double> points, weights;
-    for (std::int64_t i = 0; i < nodes; ++i) {
-        const double z = -8 + 16 * static_cast<double>(i) / static_cast<double>(nodes - 1);
-        points.push_back(deviation * z);
-        weights.push_back(std::exp(-z * z / 2));
-    }
-    return weighted_cloud(std::move(points), 1, std::move(weights));
 }
 
 TEST(Steps, HaveTheirLengths) {
@@ -112,7 +102,7 @@ double population_slope(double a, double b, double epsilon, std::vector<double> 
 }
 
 TEST(Progot, HasItsClosedFormBetweenGaussians) {
-    const Cloud x = gaussian(1), y = gaussian(2);
+    const Cloud x = test::gaussian_nodes(0, 1, 201), y = test::gaussian_nodes(0, 2, 201);
     const std::vector<std::array<double, 3>> published{// schedule, K, slope
                                                        {0, 1, 1.7655644371}, {0, 2, 1.8273601548}, {0, 4, 1.8508904894},
                                                        {1, 2, 1.8151727630}, {1, 4, 1.8403773426}, {2, 2, 1.8144266320},
