@@ -36,6 +36,10 @@ struct MapStep {
     std::vector<double> g;
 };
 
+/// Moves the source the share alpha of its way along one map: X <- (1 - alpha) X + alpha T(X). Collective.
+/// \param dropped as in entropic_map()
+void travel(Coupling& coupling, const MapStep& step, double* dropped = nullptr);
+
 /// The source's points through all steps (Kassraie et al. 2024, algorithm 2):
 ///
 ///     z(1) = z,   z(k+1) = (1 - alpha_k) z(k) + alpha_k T_k(z(k)),   the answer is T_K(z(K)),

@@ -149,7 +149,7 @@ int progot(const Invocation& invocation) {
         const double behind = state.steps.empty() ? 0 : state.steps.back().travelled;
         run.console.say(fmt::format("step {} of {}: travelled {:.3f}, epsilon {:.6g}", step, solver.steps(), behind,
                                     state.epsilon));
-        warn_of_rounding(run.console, coupling, state.epsilon);
+        if (run.console.warnings().empty()) warn_of_rounding(run.console, coupling, state.epsilon);  // once is enough
         if (steps.intermediates && step > 1) travelled_sources.push_back(coupling.local(Side::row).points);
         progress.begin(fmt::format("step {}: ", step));
     };

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 #include <random>
 
 #include "convoy/error.hpp"
@@ -119,11 +120,10 @@ AutoEpsilon choose_epsilons(const Coupling& coupling, const AutoEpsilonOptions& 
         held_out = as_source(coupling.grid(), split.held);
     }
     found.held_out = held_out->partition.items();
-    const Coupling kept = all_kept ? coupling.with(Side::row, *held_out)
-                                   : coupling.with(Side::column, std::move(split.kept)).with(Side::row, *held_out);
-    Coupling within = self_coupling(kept, Side::column, options.keep_products);
-    Coupling unseen = kept.with(Side::row, std::move(*held_out));
-    double smallest = 0;
+    Coupling unseen = coupling.with(Side::row, std::move(*held_out));
+    if (!all_kept) unseen = unseen.with(Side::column, std::move(split.kept));
+    Coupling within = self_coupling(unseen, Side::column, options.keep_products);
+    double smallest = std::numeric_limits<double>::infinity();
     for (const double scale : options.scales) {
         SelfOptions self;
         self.epsilon = scale * found.sigma;
@@ -134,12 +134,14 @@ AutoEpsilon choose_epsilons(const Coupling& coupling, const AutoEpsilonOptions& 
         found.half_passes += solution.half_passes;
         found.converged.push_back(solution.status == Status::converged);
         found.errors.push_back(identity_error(unseen, solution.g, self.epsilon));
-        if (found.errors.size() == 1 || found.errors.back() < smallest) {
+        if (found.errors.back() < smallest) {  // never a nan, which a failed self problem leaves
             smallest = found.errors.back();
             found.scale = scale;
         }
         if (asked_to_stop()) break;
     }
+    if (found.scale == 0)
+        throw Failure{"no scale gives a map of the target onto itself; use --precision double, or give --epsilon"};
     found.end = found.scale * found.sigma;
     return found;
 }

@@ -63,14 +63,16 @@ std::vector<double> entropic_map(Coupling& coupling, Side stays, std::span<const
     return mapped;
 }
 
+void travel(Coupling& coupling, const MapStep& step, double* dropped) {
+    std::vector<double> z = entropic_map(coupling, Side::row, step.g, step.epsilon, dropped);
+    const std::vector<double>& from = coupling.local(Side::row).points;
+    for (std::size_t k = 0; k < z.size(); ++k) z[k] = (1 - step.alpha) * from[k] + step.alpha * z[k];
+    coupling.move_source(std::move(z));
+}
+
 std::vector<double> map_through(Coupling& coupling, std::span<const MapStep> steps) {
     CONVOY_EXPECT(!steps.empty());
-    for (const MapStep& step : steps.first(steps.size() - 1)) {
-        std::vector<double> z = coupling.local(Side::row).points;
-        const std::vector<double> mapped = entropic_map(coupling, Side::row, step.g, step.epsilon);
-        for (std::size_t k = 0; k < z.size(); ++k) z[k] = (1 - step.alpha) * z[k] + step.alpha * mapped[k];
-        coupling.move_source(std::move(z));
-    }
+    for (const MapStep& step : steps.first(steps.size() - 1)) travel(coupling, step);
     return entropic_map(coupling, Side::row, steps.back().g, steps.back().epsilon);
 }
 

@@ -192,13 +192,7 @@ void Progot::finish(ProgotState& state, ProgotStep step, bool last) const {
     state.solving = false;
     const bool stopped = step.status == Status::stopped;
     if (!last && !stopped) {
-        std::vector<double> z = coupling_->local(Side::row).points;
-        {
-            const std::vector<double> mapped =
-                entropic_map(*coupling_, Side::row, state.g.back(), step.epsilon, &step.dropped);
-            for (std::size_t i = 0; i < z.size(); ++i) z[i] = (1 - step.alpha) * z[i] + step.alpha * mapped[i];
-        }
-        coupling_->move_source(std::move(z));
+        travel(*coupling_, {step.epsilon, step.alpha, state.g.back()}, &step.dropped);
         step.work += 1;
         step.seconds += seconds_since(begin);
         if (watcher != nullptr) watcher->part_ended("move");

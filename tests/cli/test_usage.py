@@ -229,5 +229,19 @@ class Streams(ProgramTest):
         self.assertEqual(self.run_program("info", "out.h5").code, 0)
 
 
+class Waiting(ProgramTest):
+    def test_program_starts_itself_anew_with_the_same_arguments(self):
+        # Where the user has not said how threads wait; the other tests do say.
+        self.save_clouds()
+        for ranks in (0, 2):
+            plain = ["env", "-u", "OMP_WAIT_POLICY", "-u", "GOMP_SPINCOUNT"]
+            line = plain + command(["solve", "x.npy", "y.npy", "-o", f"out {ranks}.h5"], ranks)
+            done = subprocess.run(line, cwd=self.folder, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                                  timeout=60)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertTrue((self.folder / f"out {ranks}.h5").exists())
+            self.assertEqual(done.stderr.count("solve: 60 x 50"), 1, done.stderr)
+
+
 if __name__ == "__main__":
     unittest.main(verbosity=2)

@@ -252,10 +252,7 @@ TEST(Progot, PublishedLoopHasItsEpsilons) {
                     error = coupling.marginal_error(Side::column,
                                                     coupling.reduce(Side::column, {f, g}, epsilon, Safety::safe));
             }
-            std::vector<double> z = coupling.local(Side::row).points;
-            const std::vector<double> mapped = entropic_map(coupling, Side::row, g, epsilon);
-            for (std::size_t i = 0; i < z.size(); ++i) z[i] = (1 - alphas[k]) * z[i] + alphas[k] * mapped[i];
-            coupling.move_source(std::move(z));
+            travel(coupling, {epsilon, alphas[k], g});
         }
     });
 }
