@@ -73,6 +73,8 @@ class Block {
 
 std::unique_ptr<Block> make_reference_block(const BlockProblem& problem);
 std::unique_ptr<Block> make_cpu_block(const BlockProblem& problem);
+// On the device of use_cuda_device(). \throws Failure where there is none, or the build has no CUDA
+std::unique_ptr<Block> make_cuda_block(const BlockProblem& problem);
 // What the CPU backend runs on here: "AVX3", "AVX2", "NEON", ...
 const char* cpu_instruction_set();
 // How it cuts its work, for the record: rows of a task, bytes and points of a tile.

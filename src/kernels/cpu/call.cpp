@@ -24,23 +24,6 @@ BlockPoints<T>::BlockPoints(const BlockProblem& problem)
       own_term{problem.cost, problem.centre},
       sides{RoundedCloud<T>{*problem.source, problem.cost, problem.centre, own_term},
             RoundedCloud<T>{*problem.target, problem.cost, problem.centre, own_term}} {
-    switch (cost.kind()) {
-        case CostKind::sqeuclidean:
-            form = PairForm::square;
-            break;
-        case CostKind::euclidean:
-            form = PairForm::root;
-            break;
-        case CostKind::pnorm:
-            form = cost.uses_products() ? PairForm::square : PairForm::power;
-            factor = cost.uses_products() ? 0.5 : 1 / cost.p();
-            break;
-        case CostKind::dot:
-        case CostKind::cosine:
-            form = PairForm::inner;
-            factor = -cost.product_factor();
-            break;
-    }
     if (problem.keep_products && cost.uses_products()) kept.emplace(sides[0], sides[1], dimension);
 }
 
@@ -54,12 +37,10 @@ Call<T>::Call(const BlockPoints<T>& of, Side side, LocalRun rows, const Potentia
       weighting{weights},
       potential{side == Side::row ? potentials.f : potentials.g},
       scale{std::isinf(epsilon) ? 0 : std::numbers::log2e / epsilon} {
-    // Costs that are asked for come from differences, which are more exact, unless a pass over products is far quicker.
     const bool costs = weighting != nullptr && weighting->kind != Weighting::Kind::columns;
-    const bool gradients = costs && weighting->kind == Weighting::Kind::gradient;
-    const bool products = of.cost.uses_products() && (!costs || (of.kept && !gradients));
-    form = !products ? of.form : of.kept ? PairForm::kept : PairForm::product;
-    factor = products ? of.cost.product_factor() : of.factor;
+    const auto [pair_form, pair_factor] = kernels::form_of_call(of.cost, weighting, of.kept.has_value());
+    form = pair_form;
+    factor = pair_factor;
 
     round_potentials(side == Side::row ? potentials.g : potentials.f);
     if (costs) round_offsets();

@@ -18,10 +18,15 @@
 #include "convoy/verbs.hpp"
 #include "kernels/block.hpp"
 #include "kernels/cpu/kept_products.hpp"
-#include "kernels/cpu/rounded_cloud.hpp"
 #include "kernels/cpu/tile.hpp"
+#include "kernels/rounded_cloud.hpp"
 
 namespace convoy::cpu {
+
+using kernels::Aligned;
+using kernels::allocate;
+using kernels::OwnTerm;
+using kernels::RoundedCloud;
 
 constexpr std::int64_t task_rows = 128;
 // The logit of a point without mass: its terms are exactly 0, and a maximum this low means that there was no other.
@@ -37,8 +42,6 @@ struct BlockPoints {
     const RoundedCloud<T>& side(Side s) const { return sides[s == Side::row ? 0 : 1]; }
 
     Cost cost;
-    PairForm form = PairForm::square;  // of the cost where it is formed from differences or must be seen
-    double factor = 1;                 // of that
     std::int64_t dimension, panel_rows;
     OwnTerm own_term;
     RoundedCloud<T> sides[2];
@@ -52,9 +55,7 @@ struct Call {
 
     const RoundedCloud<T>& staying() const { return points->side(stays); }
     const RoundedCloud<T>& summed() const { return points->side(other(stays)); }
-    bool own_terms_count() const {
-        return form == PairForm::product || form == PairForm::kept || form == PairForm::inner;
-    }
+    bool own_terms_count() const { return kernels::own_terms_count(form); }
     // f or g with everything of the logit that belongs to one point, in units of log 2.
     double own_logit(double of_point, double own) const { return scale == 0 ? 0 : scale * (of_point - own); }
     // Kept products lie row beside row: where columns stay, tiles of them are turned round.

@@ -12,10 +12,14 @@
 #include <span>
 #include <vector>
 
-#include "kernels/cpu/rounded_cloud.hpp"
 #include "kernels/cpu/tile.hpp"
+#include "kernels/rounded_cloud.hpp"
 
 namespace convoy::cpu {
+
+using kernels::Aligned;
+using kernels::allocate;
+using kernels::RoundedCloud;
 
 template <class T>
 class KeptProducts {

@@ -16,16 +16,11 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "kernels/pair_form.hpp"
+
 namespace convoy::cpu {
 
-enum class PairForm {
-    product,  // logit = f + g + <x, y>
-    kept,     // logit = f + g + unit product, cost = factor product
-    inner,    // cost = factor <x, y>
-    square,   // cost = factor |x - y|^2
-    root,     // cost = |x - y|
-    power     // cost = factor sum |x_k - y_k|^p
-};
+using kernels::PairForm;
 
 template <class T>
 struct Tile {

@@ -1,5 +1,5 @@
 #pragma once
-// One side's points as the CPU kernels see them: centred, rounded, row-major; and what of the cost belongs to a point
+// One side's points as the kernels see them: centred, rounded, row-major; and what of the cost belongs to a point
 // alone.
 
 #include <cmath>
@@ -12,7 +12,7 @@
 #include "convoy/cost.hpp"
 #include "hwy/aligned_allocator.h"
 
-namespace convoy::cpu {
+namespace convoy::kernels {
 
 template <class T>
 using Aligned = hwy::AlignedFreeUniquePtr<T[]>;
@@ -59,4 +59,4 @@ struct RoundedCloud {
     RoundedCloud(const Cloud& cloud, const Cost& cost, const std::vector<double>& centre, const OwnTerm& own_term);
 };
 
-}  // namespace convoy::cpu
+}  // namespace convoy::kernels

@@ -1,11 +1,11 @@
-#include "kernels/cpu/rounded_cloud.hpp"
+#include "kernels/rounded_cloud.hpp"
 
 #include <omp.h>
 
 #include <algorithm>
 #include <limits>
 
-namespace convoy::cpu {
+namespace convoy::kernels {
 
 OwnTerm::OwnTerm(const Cost& cost, const std::vector<double>& centre) {
     if (!cost.uses_products()) return;
@@ -60,4 +60,4 @@ RoundedCloud<T>::RoundedCloud(const Cloud& cloud, const Cost& cost, const std::v
 template struct RoundedCloud<float>;
 template struct RoundedCloud<double>;
 
-}  // namespace convoy::cpu
+}  // namespace convoy::kernels
