@@ -64,6 +64,9 @@ class Block {
     // What rounding to this block's precision costs: the error of t_ij in units of eps is about this / eps.
     virtual double rounding_of_cost() const = 0;
 
+    // Pairs of one call that take a second or so: longer ones are cut, so that somebody can look at the clock.
+    virtual double pairs_of_a_part() const { return 8e9; }
+
     // Inner products that are kept between passes: their size, and what computing them took. Zeros if there are none.
     struct Kept {
         double bytes = 0, seconds = 0;

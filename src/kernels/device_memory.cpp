@@ -51,9 +51,8 @@ double beside_points(const CudaBlockSize& size) {
     const auto tile = static_cast<double>(cuda::tile_rows * cuda::tile_columns);
     const double partial = 8 * (std::max(n, m) + 4096.0 * 128);
     constexpr double own = 16, potential = 8, prepared = 2 * 8 + 3 * 8, sums = 4 * 8;
-    constexpr double context = 600e6;  // what the driver itself takes for a process
     return (n + m) * (own + potential + prepared + sums) + partial + 3 * tile * number(size) +
-           width * (8 * std::max(n, m) + number(size) * std::max(n, m)) + context;
+           width * (8 * std::max(n, m) + number(size) * std::max(n, m)) + cuda::context_memory;
 }
 
 double prescaled(const CudaBlockSize& size, double rows) {

@@ -24,6 +24,9 @@ constexpr std::int64_t stride_of_products(std::int64_t columns) {
 // Products of more dimensions than this come from tensor cores, of fewer from registers.
 constexpr std::int64_t few_dimensions = 16;
 
+// What the driver itself takes on the device for a process: not ours to count, but it must be left.
+constexpr double context_memory = 600e6;
+
 // Points that pass through the device together where not all fit.
 std::int64_t rows_of_portion(std::int64_t dimension);
 
