@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "kernels/cuda/device.hpp"
+#include "kernels/cuda/kept_products.hpp"
 #include "kernels/cuda/product_loop.hpp"
 #include "kernels/cuda/tile.hpp"
 
@@ -208,11 +209,10 @@ class StoredLogits {
     float* f_;  // in shared memory: f, and the rows' offsets of costs
 };
 
-// out[i stride + j] = unit r
+// out[i stride + j] = r
 struct ProductParameters {
     float* out;
     std::int64_t stride;
-    float unit;
 };
 
 template <int Blocks>
@@ -232,7 +232,7 @@ class StoredProducts {
     __device__ void tile(const Sums<Blocks>& c, std::int64_t column, std::int64_t end, const float*) {
         const StoredMatrix to{parameters_.out, parameters_.stride, row_, column, end, lane_};
         for_each_pair<Blocks>(lane_, rows_, [&](int m, int h, int n, int i, int j) {
-            to.store(i, j, parameters_.unit * c[m][n][2 * h], parameters_.unit * c[m][n][2 * h + 1]);
+            to.store(i, j, c[m][n][2 * h], c[m][n][2 * h + 1]);
         });
     }
 
@@ -309,9 +309,9 @@ void launch_logits_split(const Pairs<float>& pairs, const LogitTile<float>& tile
     launch_of<StoredLogits>(problem, LogitParameters{pairs.staying.logits, pairs.slope, pairs.factor, tile}, stream);
 }
 
-void launch_products(const Pairs<float>& pairs, float* out, std::int64_t stride, float unit, cudaStream_t stream) {
+void launch_products(const Pairs<float>& pairs, float* out, std::int64_t stride, cudaStream_t stream) {
     using namespace products;
-    launch_of<StoredProducts>(problem_of(pairs, cut_of_stores(pairs)), ProductParameters{out, stride, unit}, stream);
+    launch_of<StoredProducts>(problem_of(pairs, cut_of_stores(pairs)), ProductParameters{out, stride}, stream);
 }
 
 }  // namespace convoy::cuda

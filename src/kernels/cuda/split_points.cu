@@ -12,6 +12,7 @@ namespace convoy::cuda {
 namespace {
 
 constexpr int warps = 8;
+constexpr std::int64_t whole_rows = 128;  // rows are filled up to a multiple of
 
 // In two steps: either power of two is an fp32 number, for any coordinate that is one.
 struct PowerOfTwo {
@@ -56,7 +57,8 @@ int split_exponent(double largest_coordinate) {
 void launch_split(const float* points, std::int64_t rows, std::int64_t dimension, int exponent, __half* high,
                   __half* low, std::int64_t stride, cudaStream_t stream) {
     const PowerOfTwo scale{std::ldexp(1.0f, exponent / 2), std::ldexp(1.0f, exponent - exponent / 2)};
-    const Shape shape{dim3(static_cast<unsigned>(split_rows(rows) / warps)), dim3(32, warps)};
+    const std::int64_t filled = (rows + whole_rows - 1) / whole_rows * whole_rows;
+    const Shape shape{dim3(static_cast<unsigned>(filled / warps)), dim3(32, warps)};
     launch(split, shape, stream, points, rows, dimension, scale, high, low, stride);
 }
 

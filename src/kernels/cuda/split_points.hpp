@@ -26,16 +26,8 @@ namespace convoy::cuda {
 // Of a cloud whose largest absolute coordinate, rounded to fp32, this is: 2^8 <= 2^exponent largest < 2^9.
 int split_exponent(double largest_coordinate);
 
-// How many rows and columns the arrays `high` and `low` have.
-constexpr std::int64_t split_rows(std::int64_t rows) {
-    return (rows + 127) / 128 * 128;
-}
-constexpr std::int64_t split_stride(std::int64_t dimension) {
-    return (dimension + 63) / 64 * 64;
-}
-
-// points: rows x dimension, row-major. high, low: split_rows(rows) x stride, 16-byte aligned, zeros where there is no
-// coordinate; stride at least split_stride(dimension) and a multiple of 64.
+// points: rows x dimension, row-major. high, low: a multiple of 128 rows x stride, 16-byte aligned, zeros where there
+// is no coordinate; stride a multiple of 64.
 void launch_split(const float* points, std::int64_t rows, std::int64_t dimension, int exponent, __half* high,
                   __half* low, std::int64_t stride, cudaStream_t stream);
 

@@ -83,8 +83,6 @@ constexpr std::int64_t most_dimensions_in_registers = 16;
 void launch_sums_in_registers(const Pairs<float>& pairs, const Cut& cut, double* partial, cudaStream_t stream);
 // <x, y> from split points on tensor cores (products.cu); slope holds 2^-(both exponents) too.
 void launch_sums_split(const Pairs<float>& pairs, const Cut& cut, double* partial, cudaStream_t stream);
-// out[i stride + j] = unit <x_i, y_j> from split points, to be kept (products.cu); unit holds 2^-(both exponents) too.
-void launch_products(const Pairs<float>& pairs, float* out, std::int64_t stride, float unit, cudaStream_t stream);
 // Kept products, either way round (kept_products.cu).
 void launch_sums_kept(const Pairs<float>& pairs, const Cut& cut, double* partial, cudaStream_t stream);
 
