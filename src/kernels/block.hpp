@@ -38,6 +38,8 @@ struct BlockProblem {
     // Compute all inner products of the block once and keep them, where the cost is formed from them: n m numbers of
     // the block's precision. The caller knows that they fit. Passes over costs or gradients compute theirs anew.
     bool keep_products = false;
+    // CUDA: points pass through the device so many of a side at a time. 0: they lie there, where they fit.
+    std::int64_t streamed_rows = 0;
 };
 
 // What a reduction gives for each index of its range. `max` is filled in the safe form only: -inf (and sum 0) where
@@ -63,6 +65,9 @@ class Block {
 
     // What rounding to this block's precision costs: the error of t_ij in units of eps is about this / eps.
     virtual double rounding_of_cost() const = 0;
+
+    // Pairs of one call that take a second or so: longer ones are cut, so that somebody can look at the clock.
+    virtual double pairs_of_a_part() const { return 8e9; }
 
     // Inner products that are kept between passes: their size, and what computing them took. Zeros if there are none.
     struct Kept {

@@ -4,26 +4,12 @@
 #include <cmath>
 #include <limits>
 
+#include "kernels/draws.hpp"
+
 namespace convoy {
 
-namespace {
-
-// The finaliser of SplitMix64 (Steele, Lea, Flood 2014): a bijection of 64 bits that mixes well.
-std::uint64_t mixed(std::uint64_t z) {
-    z += 0x9e3779b97f4a7c15u;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-}
-
-}  // namespace
-
 double gumbel(std::uint64_t seed, GlobalIndex stays, GlobalIndex summed, std::int64_t draw, Side side) {
-    std::uint64_t z = mixed(seed * 2 + (side == Side::row ? 0 : 1));
-    for (const std::int64_t number : {stays.value, summed.value, draw})
-        z = mixed(z ^ static_cast<std::uint64_t>(number));
-    const double uniform = (static_cast<double>(z >> 11) + 0.5) * 0x1p-53;  // in (0, 1), both ends excluded
-    return -std::log(-std::log(uniform));
+    return -std::log(-std::log(kernels::uniform(seed, side == Side::column, stays.value, summed.value, draw)));
 }
 
 Picks best_of(const PickRule& rule, const std::vector<Picks>& parts) {

@@ -187,10 +187,9 @@ void Coupling::count_safe(Side stays, std::int64_t rows) {
 // communication within, since ranks that share the rows may have other parts.
 template <class Use>
 void Coupling::in_parts(Side stays, LocalRun range, const Use& use) {
-    constexpr double pairs_of_a_part = 8e9;
     constexpr double rows_at_least = 1024;
     const double columns = static_cast<double>(std::max<std::int64_t>(local(other(stays)).rows, 1));
-    const auto rows = static_cast<std::int64_t>(std::max(std::floor(pairs_of_a_part / columns), rows_at_least));
+    const auto rows = static_cast<std::int64_t>(std::max(std::floor(block_->pairs_of_a_part() / columns), rows_at_least));
     for (std::int64_t done = 0; done < range.count; done += rows) {
         const LocalRun part{LocalIndex{range.first.value + done}, std::min(rows, range.count - done)};
         {

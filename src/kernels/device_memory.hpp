@@ -1,0 +1,43 @@
+#pragma once
+// How the CUDA backend cuts a block, and what that takes on the device. Pure arithmetic, which needs no device: the
+// plan of a run and the block itself both go by it.
+
+#include <cstdint>
+
+#include "kernels/devices.hpp"
+
+namespace convoy::cuda {
+
+// Split points are padded: whole steps of tensor cores along the dimensions; along the rows whole tiles, and one more
+// for ranges that begin within a tile.
+constexpr std::int64_t stride_of_split(std::int64_t dimension) {
+    return (dimension + 63) / 64 * 64;
+}
+constexpr std::int64_t padded_rows(std::int64_t rows) {
+    return (rows + 127) / 128 * 128 + 128;
+}
+// Rows of kept products, in numbers: whole lines of memory.
+constexpr std::int64_t stride_of_products(std::int64_t columns) {
+    return (columns + 31) / 32 * 32;
+}
+
+// Products of more dimensions than this come from tensor cores, of fewer from registers.
+constexpr std::int64_t few_dimensions = 16;
+
+// What the driver itself takes on the device for a process: not ours to count, but it must be left.
+constexpr double context_memory = 600e6;
+
+// Points that pass through the device together where not all fit.
+std::int64_t rows_of_portion(std::int64_t dimension);
+
+// Logits that are stored, not used at once, go in tiles of so many rows and columns.
+constexpr std::int64_t tile_rows = 2048, tile_columns = 2048;
+
+// The summed side of a reduction in chunks, so that there is work for all multiprocessors of any device.
+struct ChunkCut {
+    std::int64_t chunk;
+    int chunks;
+};
+ChunkCut cut_summed(std::int64_t staying, std::int64_t summed);
+
+}  // namespace convoy::cuda
