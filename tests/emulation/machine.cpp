@@ -3,11 +3,12 @@
 #include <boost/context/detail/fcontext.hpp>
 
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <deque>
 #include <memory>
 #include <numeric>
 #include <string>
@@ -21,6 +22,8 @@ uint3 threadIdx{}, blockIdx{};
 dim3 blockDim{}, gridDim{};
 
 namespace emulation {
+
+int lane_of_warp = 0;
 
 namespace {
 
@@ -63,7 +66,20 @@ struct Gathering {
 
 struct Warp {
     unsigned alive = 0;
-    std::vector<Gathering> gatherings;  // of disjoint masks
+    std::vector<Gathering> gatherings;  // the first `open` of them are under way; their masks are disjoint
+    std::size_t open = 0;
+};
+
+// Threads in the order in which they go on.
+class Ready {
+ public:
+    bool empty() const { return first_ == end_; }
+    void push(Thread* thread) { threads_[end_++ % threads_.size()] = thread; }
+    Thread* pop() { return threads_[first_++ % threads_.size()]; }
+
+ private:
+    std::array<Thread*, most_threads> threads_{};
+    unsigned first_ = 0, end_ = 0;
 };
 
 bool same(const Place& a, const Place& b) {
@@ -116,7 +132,7 @@ class Machine {
     std::vector<Warp> warps_;
     std::vector<unsigned> order_;
     std::size_t started_ = 0;  // of order_
-    std::deque<Thread*> ready_;
+    Ready ready_;
     std::vector<Thread*> released_;
     unsigned returned_ = 0;
 
@@ -225,7 +241,7 @@ void Machine::begin_block() {
     for (unsigned w = 0; w < warps_.size(); ++w) {
         const unsigned lanes = std::min(n - 32 * w, 32u);
         warps_[w].alive = lanes == 32 ? whole_warp : (1u << lanes) - 1;
-        warps_[w].gatherings.clear();
+        warps_[w].open = 0;
     }
 }
 
@@ -289,8 +305,7 @@ context::fcontext_t* Machine::next() {
     const bool starts = may_start && (ready_.empty() || (seed_ != 0 && chance_.below(2) == 0));
     if (starts) return &idle_worker().at;
     if (ready_.empty()) return &host_;
-    thread_ = ready_.front();
-    ready_.pop_front();
+    thread_ = ready_.pop();
     return &thread_->worker->at;
 }
 
@@ -317,6 +332,7 @@ void Machine::work(context::transfer_t from) {
 void Machine::become(Thread& thread) {
     thread_ = &thread;
     threadIdx = thread.index;
+    lane_of_warp = static_cast<int>(thread.number % 32);
 }
 
 void Machine::start(Thread& thread) {
@@ -328,7 +344,7 @@ void Machine::start(Thread& thread) {
     ++returned_;
     Warp& warp = warps_[ended.number / 32];
     warp.alive &= ~(1u << ended.number % 32);
-    for (std::size_t g = warp.gatherings.size(); g-- > 0;) {
+    for (std::size_t g = warp.open; g-- > 0;) {
         if ((warp.gatherings[g].here & warp.alive) == (warp.gatherings[g].mask & warp.alive)) finish(warp, g);
     }
 }
@@ -349,7 +365,7 @@ void Machine::release() {
     }
     for (Thread* thread : released_) {
         thread->waits_at = nullptr;
-        ready_.push_back(thread);
+        ready_.push(thread);
     }
     released_.clear();
 }
@@ -385,8 +401,16 @@ void Machine::gather(const char* what, unsigned mask, void* mine, void (*finishe
     if ((mask & self) == 0)
         fault("%s: the mask %08x leaves out lane %u, which is there", what, mask, thread_->number % 32);
     std::size_t g = 0;
-    while (g < of.gatherings.size() && (of.gatherings[g].mask & mask) == 0) ++g;
-    if (g == of.gatherings.size()) of.gatherings.push_back({what, mask, 0, place, {}, finisher});
+    while (g < of.open && (of.gatherings[g].mask & mask) == 0) ++g;
+    if (g == of.open) {
+        if (++of.open > of.gatherings.size()) of.gatherings.emplace_back();
+        Gathering& fresh = of.gatherings[g];
+        fresh.what = what;
+        fresh.mask = mask;
+        fresh.here = 0;
+        fresh.place = place;
+        fresh.finish = finisher;
+    }
     Gathering& gathering = of.gatherings[g];
     const bool same_thing = gathering.what == what || std::strcmp(gathering.what, what) == 0;
     if (gathering.mask != mask || !same_thing) {
@@ -405,15 +429,17 @@ void Machine::gather(const char* what, unsigned mask, void* mine, void (*finishe
 }
 
 void Machine::finish(Warp& warp, std::size_t g) {
-    const Gathering gathering = warp.gatherings[g];
-    warp.gatherings.erase(warp.gatherings.begin() + static_cast<std::ptrdiff_t>(g));
-    gathering.finish(gathering.lanes);
-    const auto first = static_cast<unsigned>(&warp - warps_.data()) * 32;
-    for (unsigned lane = 0; lane < 32; ++lane) {
-        if ((gathering.here >> lane & 1) != 0 && &threads_[first + lane] != thread_) {
-            released_.push_back(&threads_[first + lane]);
-        }
+    Gathering& gathering = warp.gatherings[g];
+    for (unsigned absent = ~gathering.here; absent != 0; absent &= absent - 1) {
+        gathering.lanes[std::countr_zero(absent)] = nullptr;
     }
+    gathering.finish(gathering.lanes);
+    Thread* const first = &threads_[static_cast<std::size_t>(&warp - warps_.data()) * 32];
+    for (unsigned lanes = gathering.here; lanes != 0; lanes &= lanes - 1) {
+        Thread* const thread = first + std::countr_zero(lanes);
+        if (thread != thread_) released_.push_back(thread);
+    }
+    if (g != --warp.open) gathering = warp.gatherings[warp.open];
     release();
 }
 
@@ -453,10 +479,6 @@ int block_barrier(bool predicate, Place place) {
 
 void warp_collective(const char* what, unsigned mask, void* mine, void (*finish)(void* const*), Place place) {
     machine().gather(what, mask, mine, finish, place);
-}
-
-int lane() {
-    return static_cast<int>(machine().thread().number % 32);
 }
 
 unsigned lanes_alive() {

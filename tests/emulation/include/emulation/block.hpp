@@ -32,8 +32,8 @@ int block_barrier(bool predicate, Place place);
 void warp_collective(const char* what, unsigned mask, void* mine, void (*finish)(void* const* lanes), Place place);
 constexpr unsigned whole_warp = 0xffffffffu;
 
-int lane();
-unsigned lanes_alive();  // of this warp: that have not returned
+extern int lane_of_warp;  // written as threadIdx is
+unsigned lanes_alive();   // of this warp: that have not returned
 
 // The block's dynamic shared memory; where in it an address is.
 unsigned char* shared_memory();
