@@ -1,7 +1,5 @@
 #include "machine.hpp"
 
-#include <boost/context/detail/fcontext.hpp>
-
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -15,6 +13,7 @@
 #include <vector>
 
 #include "emulation/block.hpp"
+#include "fiber.hpp"
 #include "memory.hpp"
 #include "symbols.hpp"
 
@@ -27,13 +26,11 @@ int lane_of_warp = 0;
 
 namespace {
 
-namespace context = boost::context::detail;
-
 // A stack and what runs on it: threads, one after the other, each to its end. One that has to wait keeps its worker,
 // and the next begins on another; where no thread ever waits there is one worker.
 struct Worker {
     static constexpr std::size_t stack_bytes = std::size_t{1} << 17;
-    context::fcontext_t at = nullptr;
+    Fiber fiber;
 };
 
 // A copy to shared memory that was asked for and not made.
@@ -114,15 +111,14 @@ class Machine {
     void begin_block();
     void end_block();
     [[noreturn]] void report_standstill();
-    static void work(context::transfer_t from);
+    static void work();
     void start(Thread& thread);
     void wait(const char* what, Place place);
     void release();  // those in released_
     void finish(Warp& warp, std::size_t gathering);
     void become(Thread& thread);
     Worker& idle_worker();
-    context::fcontext_t* next();
-    void jump(context::fcontext_t& from, context::fcontext_t to);
+    Fiber& next();
 
     const Launch* launch_ = nullptr;
     const Kernel* kernel_ = nullptr;
@@ -142,7 +138,7 @@ class Machine {
 
     std::vector<std::unique_ptr<Worker>> workers_;
     std::vector<Worker*> idle_;
-    context::fcontext_t host_ = nullptr;
+    Fiber host_;
 
     unsigned char* shared_pages_ = nullptr;
     unsigned char* shared_ = nullptr;
@@ -215,7 +211,7 @@ void Machine::run(const Launch& launch) {
 
 void Machine::run_block() {
     begin_block();
-    jump(host_, *next());
+    switch_fibers(host_, next());
     thread_ = nullptr;
     if (returned_ != threads_.size()) report_standstill();
     end_block();
@@ -280,12 +276,6 @@ void Machine::report_standstill() {
 // --- Taking turns
 // -----------------------------------------------------------------------------------------------------
 
-// Whoever is jumped to notes where the one that jumped is to go on.
-void Machine::jump(context::fcontext_t& from, context::fcontext_t to) {
-    const context::transfer_t arrived = context::jump_fcontext(to, &from);
-    *static_cast<context::fcontext_t*>(arrived.data) = arrived.fctx;
-}
-
 Worker& Machine::idle_worker() {
     if (idle_.empty()) {
         workers_.push_back(std::make_unique<Worker>());
@@ -293,25 +283,27 @@ Worker& Machine::idle_worker() {
         unsigned char* const stack = guarded_pages(Worker::stack_bytes);
         // Tops of stacks that lie a multiple of pages apart would all compete for a few lines of the cache.
         const std::size_t used = Worker::stack_bytes - workers_.size() % 64 * 64 * 5;
-        fresh.at = context::make_fcontext(stack + used, used, &Machine::work);
+        fresh.fiber = make_fiber(stack, used, &Machine::work);
         idle_.push_back(&fresh);
     }
     return *idle_.back();
 }
 
 // Where to go on when the thread that ran waits or has returned.
-context::fcontext_t* Machine::next() {
+Fiber& Machine::next() {
     const bool may_start = started_ < order_.size();
     const bool starts = may_start && (ready_.empty() || (seed_ != 0 && chance_.below(2) == 0));
-    if (starts) return &idle_worker().at;
-    if (ready_.empty()) return &host_;
+    if (starts) return idle_worker().fiber;
+    if (ready_.empty()) return host_;
     thread_ = ready_.pop();
-    return &thread_->worker->at;
+    return thread_->worker->fiber;
 }
 
-void Machine::work(context::transfer_t from) {
-    *static_cast<context::fcontext_t*>(from.data) = from.fctx;
+void Machine::work() {
     Machine& self = machine();
+#if defined(__SANITIZE_ADDRESS__)
+    detail::arrive(self.idle_.back()->fiber);
+#endif
     for (;;) {
         // The host, or a thread that waits, came here because there is one to start; this worker is the last idle one.
         Worker* const worker = self.idle_.back();
@@ -324,8 +316,8 @@ void Machine::work(context::transfer_t from) {
             if (!self.ready_.empty()) break;
         }
         self.idle_.push_back(worker);
-        context::fcontext_t* const to = self.next();
-        if (to != &worker->at) self.jump(worker->at, *to);
+        Fiber& to = self.next();
+        if (&to != &worker->fiber) switch_fibers(worker->fiber, to);
     }
 }
 
@@ -353,7 +345,7 @@ void Machine::wait(const char* what, Place place) {
     Thread& self = *thread_;
     self.waits_at = what;
     self.place = place;
-    jump(self.worker->at, *next());
+    switch_fibers(self.worker->fiber, next());
     become(self);
 }
 
