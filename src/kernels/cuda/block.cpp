@@ -178,26 +178,30 @@ class CudaBlock final : public Block {
         const auto begin = std::chrono::steady_clock::now();
         stride_ = stride_of_products(problem_.target->rows);
         kept_ = Array<float>{problem_.source->rows * stride_};
+        // Few dimensions: logits of potentials that are all zero, of points times the unit.
+        const Forms scaled{{PairForm::product, 1}, Source::tiles, 1, unit_of_products(), 0, true};
+        const Potentials none;
+        const Request all{Side::row, {LocalIndex{0}, problem_.source->rows}, none, infinity, false, nullptr};
+        work_.corrections.need(all.range.count);
         for_all_portions(
-            Side::row, {LocalIndex{0}, problem_.source->rows}, [](const auto&) {},
-            [&](const auto& rows, const auto& columns) {
-                Pairs<float> pairs = pairs_of(rows, columns);
-                pairs.dimension = dimension();
+            Side::row, all.range,
+            [&](const Portion<T>& rows) {
+                if (!splits_) prepare_staying(all, scaled, {}, rows);
+            },
+            [&](const Portion<T>& rows, const Portion<T>& columns) {
                 float* const to = kept_.get() + rows.first * stride_ + columns.first;
-                if (splits_) return launch_products(pairs, to, stride_, work_.stream.get());
-                // Few dimensions: logits of potentials that are all zero.
-                pairs.slope = static_cast<float>(unit_of_products());
-                pairs.staying.logits = pairs.summed.logits = zeros(std::max(rows.rows, columns.rows));
-                launch_logits(pairs, {to, nullptr, stride_, nullptr, nullptr}, work_.stream.get());
+                if (splits_) {
+                    Pairs<float> pairs = pairs_of(rows, columns);
+                    pairs.dimension = dimension();
+                    return launch_products(pairs, to, stride_, work_.stream.get());
+                }
+                work_.g.need(columns.rows);
+                clear(work_.g.get(), columns.rows, work_.stream);
+                launch_logits(prepared_pairs(all, scaled, rows, columns), {to, nullptr, stride_, nullptr, nullptr},
+                              work_.stream.get());
             });
         work_.stream.wait();
         seconds_of_products_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-    }
-
-    const float* zeros(std::int64_t n) const {
-        work_.f.need(n);
-        clear(work_.f.get(), n, work_.stream);
-        return work_.f.get();
     }
 
     // What kept products are multiples of: a power of two that keeps those of huge or tiny points in range.
