@@ -155,7 +155,7 @@ class CudaBlock final : public Block {
     // Not what the driver has left at this moment decides, but what is counted, which is the same in every run.
     std::int64_t streamed_rows() const {
         if (problem_.streamed_rows > 0) return problem_.streamed_rows;
-        const bool fit = cuda_memory_resident(size()) - context_memory <= room_;
+        const bool fit = !streams_points() && cuda_memory_resident(size()) - context_memory <= room_;
         return fit ? 0 : rows_of_portion(dimension());
     }
 
