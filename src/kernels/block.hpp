@@ -38,6 +38,8 @@ struct BlockProblem {
     // Compute all inner products of the block once and keep them, where the cost is formed from them: n m numbers of
     // the block's precision. The caller knows that they fit. Passes over costs or gradients compute theirs anew.
     bool keep_products = false;
+    // CUDA: points pass through the device so many of a side at a time. 0: they lie there, where they fit.
+    std::int64_t streamed_rows = 0;
 };
 
 // What a reduction gives for each index of its range. `max` is filled in the safe form only: -inf (and sum 0) where

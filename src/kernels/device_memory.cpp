@@ -7,10 +7,11 @@ namespace convoy {
 
 namespace cuda {
 
+PortionLimits portion_limits;
+
 std::int64_t rows_of_portion(std::int64_t dimension) {
-    constexpr std::int64_t numbers = std::int64_t{1}
-                                     << 24;  // 64 MiB in single precision: a copy of about a millisecond
-    return std::max(numbers / std::max<std::int64_t>(dimension, 1) / 128 * 128, tile_rows);
+    const std::int64_t rows = portion_limits.numbers / std::max<std::int64_t>(dimension, 1);
+    return std::max(rows / 128 * 128, portion_limits.least_rows);
 }
 
 // The number of blocks of threads is some ten times what the largest devices of today hold at once: the last, partial
@@ -68,9 +69,22 @@ double cuda_memory_resident(const CudaBlockSize& size) {
 }
 
 double cuda_memory_streamed(const CudaBlockSize& size) {
-    const auto portion = static_cast<double>(cuda::rows_of_portion(size.dimension));
-    return 4 * (portion + 256) * point(size) + prescaled(size, portion) + beside_points(size) +
+    const std::int64_t portion = cuda::rows_of_portion(size.dimension);
+    const auto n = static_cast<double>(std::min(portion, size.rows));
+    const auto m = static_cast<double>(std::min(portion, size.columns));
+    return 2 * (n + m + 512) * point(size) + prescaled(size, std::max(n, m)) + beside_points(size) +
            (size.keep_products ? cuda_memory_of_products(size) : 0);
+}
+
+double cuda_memory_of_driver() {
+    return cuda::context_memory;
+}
+
+double cuda_memory_of(std::span<const CudaBlockSize> blocks, bool stream_points) {
+    double sum = cuda::context_memory;
+    for (const CudaBlockSize& block : blocks)
+        sum += (stream_points ? cuda_memory_streamed(block) : cuda_memory_resident(block)) - cuda::context_memory;
+    return sum;
 }
 
 double cuda_memory_of_products(const CudaBlockSize& size) {

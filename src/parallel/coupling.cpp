@@ -6,10 +6,13 @@
 #include <array>
 #include <chrono>
 #include <cmath>
+#include <exception>
 #include <limits>
+#include <utility>
 
 #include "convoy/error.hpp"
 #include "kernels/block.hpp"
+#include "parallel/backend.hpp"
 
 namespace convoy {
 
@@ -41,6 +44,23 @@ double rescaling(double from, double to) {
 
 LocalRun whole(const Cloud& cloud) {
     return {LocalIndex{0}, cloud.rows};
+}
+
+// Of no points at all: what a rank gives to a sum that it has no part in.
+Sums empty_sums(std::int64_t rows, Safety safety) {
+    const auto n = static_cast<std::size_t>(rows);
+    return {std::vector<double>(n, 0.0), std::vector<double>(safety == Safety::safe ? n : 0, -infinity), {}};
+}
+
+// Failures of one rank among many say which one it was.
+template <class Work>
+void naming_rank(const Communicator& world, const Work& work) {
+    try {
+        work();
+    } catch (const Failure& failure) {
+        if (world.size() == 1) throw;
+        throw Failure{fmt::format("rank {}: {}", world.rank(), failure.what())};
+    }
 }
 
 void append(const std::vector<double>& from, std::vector<double>& to) {
@@ -151,7 +171,7 @@ void Coupling::rebuild() {
                                    precision_,
                                    keep_products_};
         block_.reset();  // what it keeps would lie beside what the new one does
-        block_ = backend_ == Backend::reference ? make_reference_block(problem) : make_cpu_block(problem);
+        naming_rank(grid_.world(), [&] { block_ = make_block(backend_, problem); });
     });
     meters_.products_bytes = block_->kept_products().bytes;
     meters_.products_seconds += block_->kept_products().seconds;
@@ -189,7 +209,8 @@ template <class Use>
 void Coupling::in_parts(Side stays, LocalRun range, const Use& use) {
     constexpr double rows_at_least = 1024;
     const double columns = static_cast<double>(std::max<std::int64_t>(local(other(stays)).rows, 1));
-    const auto rows = static_cast<std::int64_t>(std::max(std::floor(block_->pairs_of_a_part() / columns), rows_at_least));
+    const auto rows =
+        static_cast<std::int64_t>(std::max(std::floor(block_->pairs_of_a_part() / columns), rows_at_least));
     for (std::int64_t done = 0; done < range.count; done += rows) {
         const LocalRun part{LocalIndex{range.first.value + done}, std::min(rows, range.count - done)};
         {
@@ -201,14 +222,37 @@ void Coupling::in_parts(Side stays, LocalRun range, const Use& use) {
     }
 }
 
+// A device can fail on one rank in the midst of a verb, while the others wait for its sums: it goes on with empty ones,
+// and all ranks leave at the verb's end. On the other backends nothing fails that a run could end in order after.
+template <class Work>
+void Coupling::attempt(const Work& work) {
+    if (backend_ != Backend::cuda) return work();
+    if (trouble_) return;
+    try {
+        work();
+    } catch (...) {
+        trouble_ = std::current_exception();
+    }
+}
+
+void Coupling::leave_if_troubled() {
+    if (backend_ != Backend::cuda) return;
+    agree(grid_.world(), [&] {
+        if (!trouble_) return;
+        naming_rank(grid_.world(), [&] { std::rethrow_exception(std::exchange(trouble_, nullptr)); });
+    });
+}
+
 Sums Coupling::local_sums(Side stays, LocalRun range, const Potentials& potentials, double epsilon, Safety safety) {
     Sums all, part_sums;
-    in_parts(stays, range, [&](LocalRun part) {
-        block_->reduce(stays, part, potentials, epsilon, safety, part_sums);
-        append(part_sums.sum, all.sum);
-        append(part_sums.max, all.max);
+    attempt([&] {
+        in_parts(stays, range, [&](LocalRun part) {
+            block_->reduce(stays, part, potentials, epsilon, safety, part_sums);
+            append(part_sums.sum, all.sum);
+            append(part_sums.max, all.max);
+        });
     });
-    return all;
+    return trouble_ ? empty_sums(range.count, safety) : all;
 }
 
 std::vector<double> Coupling::safe_sums(Side stays, LocalRun range, const Potentials& potentials, double epsilon) {
@@ -223,10 +267,14 @@ std::vector<double> Coupling::safe_sums(Side stays, LocalRun range, const Potent
 }
 
 std::vector<double> Coupling::reduce(Side stays, const Potentials& potentials, double epsilon, Safety safety) {
-    const LocalRun all = whole(local(stays));
-    if (safety == Safety::safe) return safe_sums(stays, all, potentials, epsilon);
+    std::vector<double> log_sum = safety == Safety::safe ? safe_sums(stays, whole(local(stays)), potentials, epsilon)
+                                                         : shifted_sums(stays, potentials, epsilon);
+    leave_if_troubled();
+    return log_sum;
+}
 
-    std::vector<double> log_sum = local_sums(stays, all, potentials, epsilon, Safety::shifted).sum;
+std::vector<double> Coupling::shifted_sums(Side stays, const Potentials& potentials, double epsilon) {
+    std::vector<double> log_sum = local_sums(stays, whole(local(stays)), potentials, epsilon, Safety::shifted).sum;
     sum_over_sharers(stays, log_sum);
     // The sums are the same bits on all sharers, so all of them go the same way here.
     const std::vector<LocalRun> again = untrustworthy_runs(log_sum);
@@ -244,15 +292,21 @@ Coupling::Average Coupling::apply(Side stays, const Potentials& potentials, doub
     Sums sums, part_sums;
     Average average;
     std::vector<double> part_values;
-    in_parts(stays, all, [&](LocalRun part) {
-        block_->apply(stays, part, potentials, epsilon, safety, weighting, part_sums, part_values);
-        append(part_sums.sum, sums.sum);
-        append(part_sums.max, sums.max);
-        append(part_sums.dropped, sums.dropped);
-        append(part_values, average.value);
-    });
-    if (weighting.negligible > 0) sums.dropped.resize(sums.sum.size());  // a backend may leave nothing out
     const auto width = static_cast<std::size_t>(weighting.width);
+    attempt([&] {
+        in_parts(stays, all, [&](LocalRun part) {
+            block_->apply(stays, part, potentials, epsilon, safety, weighting, part_sums, part_values);
+            append(part_sums.sum, sums.sum);
+            append(part_sums.max, sums.max);
+            append(part_sums.dropped, sums.dropped);
+            append(part_values, average.value);
+        });
+    });
+    if (trouble_) {
+        sums = empty_sums(all.count, safety);
+        average.value.assign(sums.sum.size() * width, 0.0);
+    }
+    if (weighting.negligible > 0) sums.dropped.resize(sums.sum.size());  // a backend may leave nothing out
     const auto scale_row = [&](std::size_t i, double factor) {
         for (std::size_t k = 0; k < width; ++k) average.value[i * width + k] *= factor;
     };
@@ -265,6 +319,7 @@ Coupling::Average Coupling::apply(Side stays, const Potentials& potentials, doub
         over_sharers();
         average.log_sum = std::move(sums.sum);
         for (double& s : average.log_sum) s = std::log(s);
+        leave_if_troubled();
         return average;
     }
     count_safe(stays, all.count);
@@ -281,16 +336,18 @@ Coupling::Average Coupling::apply(Side stays, const Potentials& potentials, doub
         scale_row(i, 1 / sums.sum[i]);
         average.log_sum[i] += std::log(sums.sum[i]);
     }
+    leave_if_troubled();
     return average;
 }
 
 Picks Coupling::pick(Side stays, const Potentials& potentials, double epsilon, const PickRule& rule) {
     const LocalRun all = whole(local(stays));
     Picks mine;
-    {
+    attempt([&] {
         const Stopwatch watch{meters_.kernel_seconds};
         block_->pick(stays, all, potentials, epsilon, rule, mine);
-    }
+    });
+    leave_if_troubled();
     count_pairs(stays, all.count);
     const Communicator& sharers = grid_.sharers(stays);
     if (sharers.size() == 1) return mine;

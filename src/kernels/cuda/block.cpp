@@ -49,9 +49,7 @@ class CudaBlock final : public Block {
           own_term_{problem.cost, problem.centre},
           splits_{sizeof(T) == sizeof(float) && problem.cost.uses_products() &&
                   problem.source->dimension > few_dimensions},
-          resident_{fits()},
-          sides_{DeviceCloud<T>{*problem.source, problem.cost, problem.centre, own_term_, resident_, splits_},
-                 DeviceCloud<T>{*problem.target, problem.cost, problem.centre, own_term_, resident_, splits_}} {
+          sides_{device_cloud(*problem.source), device_cloud(*problem.target)} {
         if (!own_term_.linear.empty()) linear_ = uploaded(own_term_.linear);
         if constexpr (sizeof(T) == sizeof(float)) {
             if (problem.keep_products && problem.cost.uses_products()) keep_products();
@@ -150,8 +148,16 @@ class CudaBlock final : public Block {
         return size;
     }
 
-    // Not what the driver has left at this moment: what is counted, which is the same in every run.
-    bool fits() const { return cuda_memory_resident(size()) - context_memory <= bytes_left(); }
+    DeviceCloud<T> device_cloud(const Cloud& cloud) const {
+        return {cloud, problem_.cost, problem_.centre, own_term_, streamed_rows(), splits_};
+    }
+
+    // Not what the driver has left at this moment decides, but what is counted, which is the same in every run.
+    std::int64_t streamed_rows() const {
+        if (problem_.streamed_rows > 0) return problem_.streamed_rows;
+        const bool fit = !streams_points() && cuda_memory_resident(size()) - context_memory <= room_;
+        return fit ? 0 : rows_of_portion(dimension());
+    }
 
     Array<double> uploaded(const std::vector<double>& numbers) const {
         const auto n = static_cast<std::int64_t>(numbers.size());
@@ -634,7 +640,8 @@ class CudaBlock final : public Block {
     BlockProblem problem_;
     OwnTerm own_term_;
     Array<double> linear_;
-    bool splits_, resident_;
+    bool splits_;
+    double room_ = bytes_left();       // on the device, before this block
     mutable DeviceCloud<T> sides_[2];  // portions pass through them
     Array<float> kept_;
     std::int64_t stride_ = 0;

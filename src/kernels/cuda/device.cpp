@@ -19,6 +19,7 @@ namespace {
 struct Use {
     int device = -1;
     double limit = std::numeric_limits<double>::infinity(), held = 0;
+    bool streams = false;
 };
 Use use;
 
@@ -41,6 +42,10 @@ double bytes_held() {
 
 double bytes_left() {
     return use.limit - use.held;
+}
+
+bool streams_points() {
+    return use.streams;
 }
 
 namespace detail {
@@ -148,7 +153,8 @@ std::string why_no_cuda_device() {
     return cudaGetErrorString(status);
 }
 
-void use_cuda_device(int number, double memory) {
+void use_cuda_device(int number, double memory, bool stream_points) {
+    cuda::use.streams = stream_points;
     cuda::use.device = number;
     cuda::use.limit = memory;
     cuda::check(cudaSetDevice(number), "choosing it");

@@ -38,26 +38,28 @@ double largest_coordinate(const float* points, std::int64_t n) {
 
 template <class T>
 DeviceCloud<T>::DeviceCloud(const Cloud& cloud, const Cost& cost, const std::vector<double>& centre,
-                            const kernels::OwnTerm& own, bool resident, bool split)
-    : rows_{cloud.rows}, dimension_{cloud.dimension}, resident_{resident}, own_{rows_}, log_weights_{rows_} {
+                            const kernels::OwnTerm& own, std::int64_t streamed_rows, bool split)
+    : rows_{cloud.rows},
+      dimension_{cloud.dimension},
+      portion_rows_{std::min(streamed_rows, rows_)},
+      own_{rows_},
+      log_weights_{rows_} {
     host_.emplace(cloud, cost, centre, own);
     largest_norm_ = host_->largest_norm;
     upload(host_->own.data(), rows_, own_.get());
     upload(host_->log_weights.data(), rows_, log_weights_.get());
-    const std::int64_t held = resident_ ? rows_ : std::min(rows_, rows_of_portion(dimension_));
     if (split) stride_ = stride_of_split(dimension_);
     if constexpr (sizeof(T) == sizeof(float)) {
         if (split) exponent_ = split_exponent(largest_coordinate(host_->points.get(), rows_ * dimension_));
     }
-    if (!resident_) {
-        portion_rows_ = held;
+    if (portion_rows_ > 0) {
         copies_ = std::make_unique<Stream>();
         slots_ = std::make_unique<std::array<Slot, 2>>();
         for (Slot& slot : *slots_) {
-            slot.staging = Pinned<T>{held * dimension_};
-            slot.points = Array<T>{held * dimension_};
-            if (split) slot.high = Array<__half>{padded_rows(held) * stride_};
-            if (split) slot.low = Array<__half>{padded_rows(held) * stride_};
+            slot.staging = Pinned<T>{portion_rows_ * dimension_};
+            slot.points = Array<T>{portion_rows_ * dimension_};
+            if (split) slot.high = Array<__half>{padded_rows(portion_rows_) * stride_};
+            if (split) slot.low = Array<__half>{padded_rows(portion_rows_) * stride_};
         }
         return;
     }

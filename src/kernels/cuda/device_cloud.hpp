@@ -26,10 +26,10 @@ struct Portion {
 template <class T>
 class DeviceCloud {
  public:
-    // \param resident all points lie on the device; else portion_rows of them at a time
+    // \param streamed_rows points that lie on the device at a time; 0: all
     // \param split points are wanted in two terms of fp16 as well
     DeviceCloud(const Cloud& cloud, const Cost& cost, const std::vector<double>& centre, const kernels::OwnTerm& own,
-                bool resident, bool split);
+                std::int64_t streamed_rows, bool split);
 
     std::int64_t rows() const { return rows_; }
     double largest_norm() const { return largest_norm_; }
@@ -39,7 +39,7 @@ class DeviceCloud {
     // before the portion's memory is used again; `use` itself does not wait.
     template <class Use>
     void for_each_portion(std::int64_t first, std::int64_t rows, const Stream& compute, const Use& use) {
-        if (resident_) {
+        if (portion_rows_ == 0) {
             if (rows > 0) use(portion(first, rows, points_.get() + first * dimension_, split_at(first)));
             return;
         }
@@ -72,8 +72,8 @@ class DeviceCloud {
     Slot& next_slot();
     void load(Slot& slot, std::int64_t first, std::int64_t rows, const Stream& compute);
 
-    std::int64_t rows_, dimension_, stride_ = 0, portion_rows_ = 0;
-    bool resident_;
+    std::int64_t rows_, dimension_, stride_ = 0;
+    std::int64_t portion_rows_;  // 0: all points are here
     double largest_norm_ = 0;
     int exponent_ = 0;
     Array<T> points_;

@@ -1,0 +1,55 @@
+#pragma once
+// The twin of src/kernels/cuda/instructions.hpp, which stands before it on the include path: the same functions, as the
+// PTX manual describes what they do.
+
+#include <cuda_fp16.h>
+#include <cuda_runtime.h>
+
+#include <cstdint>
+
+#include "emulation/matrices.hpp"
+
+namespace convoy::cuda {
+
+inline unsigned char* dynamic_shared() {
+    return emulation::shared_memory();
+}
+
+inline float ex2(float t) {
+    return emulation::exp2_to_2_ulp(t);
+}
+
+inline std::uint32_t shared_address(const void* shared) {
+    return emulation::shared_offset(shared);
+}
+
+// The copy is made by wait_for_copies() and not before.
+inline void copy_async_16(void* shared, const void* global) {
+    emulation::copy_later(shared, global, 16, false);
+}
+inline void copy_async_16_if(bool there, void* shared, const void* global) {
+    emulation::copy_later(shared, global, 16, !there);
+}
+inline void commit_copies() {
+    emulation::commit_copies();
+}
+template <int Still>
+inline void wait_for_copies() {
+    emulation::wait_for_copies(Still);
+}
+
+inline void load_matrices(std::uint32_t (&matrices)[4], const void* shared_row,
+                          emulation::Place place = emulation::Place::current()) {
+    emulation::load_matrices(matrices, shared_row, false, place);
+}
+inline void load_matrices_transposed(std::uint32_t (&matrices)[4], const void* shared_row,
+                                     emulation::Place place = emulation::Place::current()) {
+    emulation::load_matrices(matrices, shared_row, true, place);
+}
+
+inline void multiply_add(float (&c)[4], const std::uint32_t (&a)[4], std::uint32_t b0, std::uint32_t b1,
+                         emulation::Place place = emulation::Place::current()) {
+    emulation::multiply_add_16_8_16(c, a, b0, b1, place);
+}
+
+}  // namespace convoy::cuda

@@ -1,0 +1,518 @@
+#include "machine.hpp"
+
+#include <boost/context/detail/fcontext.hpp>
+
+#include <algorithm>
+#include <cstdarg>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <deque>
+#include <memory>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include "emulation/block.hpp"
+#include "memory.hpp"
+#include "symbols.hpp"
+
+uint3 threadIdx{}, blockIdx{};
+dim3 blockDim{}, gridDim{};
+
+namespace emulation {
+
+namespace {
+
+namespace context = boost::context::detail;
+
+// A stack and what runs on it: threads, one after the other, each to its end. One that has to wait keeps its worker,
+// and the next begins on another; where no thread ever waits there is one worker.
+struct Worker {
+    static constexpr std::size_t stack_bytes = std::size_t{1} << 17;
+    unsigned char* stack = nullptr;
+    context::fcontext_t at = nullptr;
+};
+
+// A copy to shared memory that was asked for and not made.
+struct Copy {
+    unsigned char* to = nullptr;
+    const void* from = nullptr;
+    std::size_t bytes = 0;
+    bool zeros = false;
+    int group = 0;
+};
+
+struct Thread {
+    unsigned number = 0;
+    uint3 index{};
+    Worker* worker = nullptr;
+    const char* waits_at = nullptr;  // null: it runs, may run, or returned
+    Place place;
+    bool returned = false;
+    std::vector<Copy> copies;
+    int copy_group = 0;  // the one that is being filled
+};
+
+// Lanes of a warp that are at one instruction.
+struct Gathering {
+    const char* what = nullptr;
+    unsigned mask = 0, here = 0;
+    Place place;
+    void* lanes[32] = {};
+    void (*finish)(void* const*) = nullptr;
+};
+
+struct Warp {
+    unsigned alive = 0;
+    std::vector<Gathering> gatherings;  // of disjoint masks
+};
+
+bool same(const Place& a, const Place& b) {
+    if (a.line() != b.line()) return false;
+    return a.file_name() == b.file_name() || std::strcmp(a.file_name(), b.file_name()) == 0;
+}
+
+constexpr std::size_t page = 4096;
+constexpr unsigned char guard = 0xa5;
+
+class Machine {
+ public:
+    Machine();
+    void run(const Launch& launch);
+
+    Thread& thread() { return *thread_; }
+    Warp& warp() { return warps_[thread_->number / 32]; }
+    int barrier(bool predicate, Place place);
+    void gather(const char* what, unsigned mask, void* mine, void (*finish)(void* const*), Place place);
+
+    unsigned char* shared() const { return shared_; }
+    std::size_t shared_bytes() const { return running() ? launch_->shared : 0; }
+    bool running() const { return launch_ != nullptr; }
+    std::string where() const;
+    void set_order(std::uint64_t seed) {
+        seed_ = seed;
+        chance_ = Chance{seed};
+    }
+
+ private:
+    void run_block();
+    void begin_block();
+    void end_block();
+    [[noreturn]] void report_standstill();
+    static void work(context::transfer_t from);
+    void start(Thread& thread);
+    void wait(const char* what, Place place);
+    void release();  // those in released_
+    void finish(Warp& warp, std::size_t gathering);
+    void become(Thread& thread);
+    Worker& idle_worker();
+    context::fcontext_t* next();
+    void jump(context::fcontext_t& from, context::fcontext_t to);
+
+    const Launch* launch_ = nullptr;
+    const Kernel* kernel_ = nullptr;
+    unsigned block_ = 0;
+    Thread* thread_ = nullptr;
+    std::vector<Thread> threads_;
+    std::vector<Warp> warps_;
+    std::vector<unsigned> order_;
+    std::size_t started_ = 0;  // of order_
+    std::deque<Thread*> ready_;
+    std::vector<Thread*> released_;
+    unsigned returned_ = 0;
+
+    unsigned at_barrier_ = 0;
+    int predicates_ = 0, counted_ = 0;
+    Place barrier_;
+
+    std::vector<std::unique_ptr<Worker>> workers_;
+    std::vector<Worker*> idle_;
+    context::fcontext_t host_ = nullptr;
+
+    unsigned char* shared_pages_ = nullptr;
+    unsigned char* shared_ = nullptr;
+    static constexpr std::size_t shared_page_bytes = (most_shared_memory + 2 * page) / page * page;
+    std::uint64_t seed_ = 0;
+    Chance chance_{0};
+};
+
+Machine& machine() {
+    static Machine one;
+    return one;
+}
+
+Machine::Machine() : shared_pages_{guarded_pages(shared_page_bytes)} {
+    std::memset(shared_pages_, guard, shared_page_bytes);
+}
+
+std::string Machine::where() const {
+    if (!running()) return "outside of kernels";
+    std::string words = "kernel " + kernel_->name + ", block (" + std::to_string(blockIdx.x) + ", " +
+                        std::to_string(blockIdx.y) + ", " + std::to_string(blockIdx.z) + ")";
+    if (thread_ != nullptr) {
+        words += ", thread (" + std::to_string(threadIdx.x) + ", " + std::to_string(threadIdx.y) + ", " +
+                 std::to_string(threadIdx.z) + ")";
+    }
+    return words;
+}
+
+// --- Blocks
+// -----------------------------------------------------------------------------------------------------------
+
+void Machine::run(const Launch& launch) {
+    const FaultsInWords faults;
+    launch_ = &launch;
+    kernel_ = &kernel_at(launch.kernel);
+    blockDim = launch.threads;
+    gridDim = launch.blocks;
+    const unsigned n = launch.threads.x * launch.threads.y * launch.threads.z;
+    threads_.resize(n);
+    for (unsigned i = 0; i < n; ++i) {
+        threads_[i].number = i;
+        threads_[i].index = {i % blockDim.x, i / blockDim.x % blockDim.y, i / blockDim.x / blockDim.y};
+    }
+    warps_.resize((n + 31) / 32);
+    order_.resize(n);
+    std::iota(order_.begin(), order_.end(), 0u);
+    shared_ = shared_pages_ + shared_page_bytes - (launch.shared + 127) / 128 * 128;
+
+    const std::uint64_t all = std::uint64_t{gridDim.x} * gridDim.y * gridDim.z;
+    std::vector<std::uint32_t> blocks(all);
+    std::iota(blocks.begin(), blocks.end(), 0u);
+    if (seed_ != 0) {
+        for (std::size_t i = all; i > 1; --i) std::swap(blocks[i - 1], blocks[chance_.below(static_cast<unsigned>(i))]);
+    }
+    for (const std::uint32_t block : blocks) {
+        block_ = block;
+        blockIdx = {block % gridDim.x, block / gridDim.x % gridDim.y, block / gridDim.x / gridDim.y};
+        run_block();
+    }
+    std::memset(shared_, guard, launch.shared);  // the next launch's may begin elsewhere
+    check_guards("kernel " + kernel_->name);
+    launch_ = nullptr;
+}
+
+void Machine::run_block() {
+    begin_block();
+    jump(host_, *next());
+    thread_ = nullptr;
+    if (returned_ != threads_.size()) report_standstill();
+    end_block();
+}
+
+void Machine::begin_block() {
+    fill_with_garbage(shared_, launch_->shared);
+    for (const auto& variable : kernel_->shared) fill_with_garbage(variable.begin, variable.bytes);
+    const auto n = static_cast<unsigned>(threads_.size());
+    if (seed_ != 0) {
+        for (unsigned i = n; i > 1; --i) std::swap(order_[i - 1], order_[chance_.below(i)]);
+    }
+    started_ = 0;
+    returned_ = 0;
+    at_barrier_ = 0;
+    predicates_ = 0;
+    for (Thread& thread : threads_) {
+        thread.returned = false;
+        thread.waits_at = nullptr;
+        thread.copies.clear();
+        thread.copy_group = 0;
+    }
+    for (unsigned w = 0; w < warps_.size(); ++w) {
+        const unsigned lanes = std::min(n - 32 * w, 32u);
+        warps_[w].alive = lanes == 32 ? whole_warp : (1u << lanes) - 1;
+        warps_[w].gatherings.clear();
+    }
+}
+
+void Machine::end_block() {
+    const unsigned char* const end = shared_pages_ + shared_page_bytes;
+    const auto is_guard = [](unsigned char byte) { return byte == guard; };
+    const unsigned char* const low = shared_ - std::min<std::ptrdiff_t>(shared_ - shared_pages_, page);
+    const unsigned char* wrong = std::find_if_not(low, static_cast<const unsigned char*>(shared_), is_guard);
+    if (wrong != shared_) fault("something wrote %td bytes before the block's shared memory", shared_ - wrong);
+    wrong = std::find_if_not(static_cast<const unsigned char*>(shared_) + launch_->shared, end, is_guard);
+    if (wrong != end) {
+        fault("something wrote %td bytes past the end of the block's %zu bytes of shared memory",
+              wrong - shared_ - static_cast<std::ptrdiff_t>(launch_->shared), launch_->shared);
+    }
+}
+
+void Machine::report_standstill() {
+    std::string words;
+    unsigned told = 0;
+    std::vector<bool> seen(threads_.size());
+    for (const Thread& thread : threads_) {
+        if (seen[thread.number] || thread.returned || ++told > 4) continue;
+        unsigned alike = 0;
+        for (const Thread& other : threads_) {
+            if (other.returned || other.waits_at != thread.waits_at || !same(other.place, thread.place)) continue;
+            ++alike;
+            seen[other.number] = true;
+        }
+        words += std::string{words.empty() ? "" : "; "} + std::to_string(alike) + " wait at " + thread.waits_at + " (" +
+                 thread.place.file_name() + ":" + std::to_string(thread.place.line()) + "), the first is thread " +
+                 std::to_string(thread.number);
+    }
+    fault("diverged: of %zu threads %u returned; %s", threads_.size(), returned_, words.c_str());
+}
+
+// --- Taking turns
+// -----------------------------------------------------------------------------------------------------
+
+// Whoever is jumped to notes where the one that jumped is to go on.
+void Machine::jump(context::fcontext_t& from, context::fcontext_t to) {
+    const context::transfer_t arrived = context::jump_fcontext(to, &from);
+    *static_cast<context::fcontext_t*>(arrived.data) = arrived.fctx;
+}
+
+Worker& Machine::idle_worker() {
+    if (idle_.empty()) {
+        workers_.push_back(std::make_unique<Worker>());
+        Worker& fresh = *workers_.back();
+        fresh.stack = guarded_pages(Worker::stack_bytes);
+        fresh.at = context::make_fcontext(fresh.stack + Worker::stack_bytes, Worker::stack_bytes, &Machine::work);
+        idle_.push_back(&fresh);
+    }
+    return *idle_.back();
+}
+
+// Where to go on when the thread that ran waits or has returned.
+context::fcontext_t* Machine::next() {
+    const bool may_start = started_ < order_.size();
+    const bool starts = may_start && (ready_.empty() || (seed_ != 0 && chance_.below(2) == 0));
+    if (starts) return &idle_worker().at;
+    if (ready_.empty()) return &host_;
+    thread_ = ready_.front();
+    ready_.pop_front();
+    return &thread_->worker->at;
+}
+
+void Machine::work(context::transfer_t from) {
+    *static_cast<context::fcontext_t*>(from.data) = from.fctx;
+    Machine& self = machine();
+    for (;;) {
+        // The host, or a thread that waits, came here because there is one to start; this worker is the last idle one.
+        Worker* const worker = self.idle_.back();
+        self.idle_.pop_back();
+        while (self.started_ < self.order_.size()) {
+            Thread& thread = self.threads_[self.order_[self.started_++]];
+            thread.worker = worker;
+            self.start(thread);
+            // Threads that wait for nothing any more go first: fewer stacks are in use then.
+            if (!self.ready_.empty()) break;
+        }
+        self.idle_.push_back(worker);
+        context::fcontext_t* const to = self.next();
+        if (to != &worker->at) self.jump(worker->at, *to);
+    }
+}
+
+void Machine::become(Thread& thread) {
+    thread_ = &thread;
+    threadIdx = thread.index;
+}
+
+void Machine::start(Thread& thread) {
+    become(thread);
+    launch_->body();
+    // What it ran on is what it waited on: a thread keeps its worker to the end.
+    Thread& ended = *thread_;
+    ended.returned = true;
+    ++returned_;
+    Warp& warp = warps_[ended.number / 32];
+    warp.alive &= ~(1u << ended.number % 32);
+    for (std::size_t g = warp.gatherings.size(); g-- > 0;) {
+        if ((warp.gatherings[g].here & warp.alive) == (warp.gatherings[g].mask & warp.alive)) finish(warp, g);
+    }
+}
+
+void Machine::wait(const char* what, Place place) {
+    Thread& self = *thread_;
+    self.waits_at = what;
+    self.place = place;
+    jump(self.worker->at, *next());
+    become(self);
+}
+
+void Machine::release() {
+    if (seed_ != 0) {
+        for (std::size_t i = released_.size(); i > 1; --i) {
+            std::swap(released_[i - 1], released_[chance_.below(static_cast<unsigned>(i))]);
+        }
+    }
+    for (Thread* thread : released_) {
+        thread->waits_at = nullptr;
+        ready_.push_back(thread);
+    }
+    released_.clear();
+}
+
+// --- Waiting for each other
+// -------------------------------------------------------------------------------------------
+
+int Machine::barrier(bool predicate, Place place) {
+    if (at_barrier_ == 0) {
+        barrier_ = place;
+        predicates_ = 0;
+    } else if (!same(barrier_, place)) {
+        fault("diverged: other threads are at the barrier of %s:%u, this one at that of %s:%u", barrier_.file_name(),
+              static_cast<unsigned>(barrier_.line()), place.file_name(), static_cast<unsigned>(place.line()));
+    }
+    predicates_ += predicate ? 1 : 0;
+    if (++at_barrier_ < threads_.size()) {
+        wait("a barrier", place);
+        return counted_;
+    }
+    at_barrier_ = 0;
+    counted_ = predicates_;
+    for (const unsigned number : order_) {
+        if (&threads_[number] != thread_) released_.push_back(&threads_[number]);
+    }
+    release();
+    return counted_;
+}
+
+void Machine::gather(const char* what, unsigned mask, void* mine, void (*finisher)(void* const*), Place place) {
+    Warp& of = warp();
+    const unsigned self = 1u << thread_->number % 32;
+    if ((mask & self) == 0)
+        fault("%s: the mask %08x leaves out lane %u, which is there", what, mask, thread_->number % 32);
+    std::size_t g = 0;
+    while (g < of.gatherings.size() && (of.gatherings[g].mask & mask) == 0) ++g;
+    if (g == of.gatherings.size()) of.gatherings.push_back({what, mask, 0, place, {}, finisher});
+    Gathering& gathering = of.gatherings[g];
+    if (gathering.mask != mask || std::strcmp(gathering.what, what) != 0) {
+        fault("lanes of a warp disagree: one is at %s with mask %08x (%s:%u), another at %s with mask %08x (%s:%u)",
+              gathering.what, gathering.mask, gathering.place.file_name(),
+              static_cast<unsigned>(gathering.place.line()), what, mask, place.file_name(),
+              static_cast<unsigned>(place.line()));
+    }
+    gathering.here |= self;
+    gathering.lanes[thread_->number % 32] = mine;
+    if (gathering.here != (mask & of.alive)) {
+        wait(what, place);
+        return;
+    }
+    finish(of, g);
+}
+
+void Machine::finish(Warp& warp, std::size_t g) {
+    const Gathering gathering = warp.gatherings[g];
+    warp.gatherings.erase(warp.gatherings.begin() + static_cast<std::ptrdiff_t>(g));
+    gathering.finish(gathering.lanes);
+    const auto first = static_cast<unsigned>(&warp - warps_.data()) * 32;
+    for (unsigned lane = 0; lane < 32; ++lane) {
+        if ((gathering.here >> lane & 1) != 0 && &threads_[first + lane] != thread_) {
+            released_.push_back(&threads_[first + lane]);
+        }
+    }
+    release();
+}
+
+}  // namespace
+
+void run(const Launch& launch) {
+    machine().run(launch);
+}
+
+void set_order_of_threads(std::uint64_t seed) {
+    machine().set_order(seed);
+}
+
+// --- What threads ask for (emulation/block.hpp)
+// -----------------------------------------------------------------------
+
+void fault(const char* format, ...) {
+    char words[1500];
+    va_list arguments;
+    va_start(arguments, format);
+    std::vsnprintf(words, sizeof words, format, arguments);
+    va_end(arguments);
+    std::fflush(stdout);
+    std::fprintf(stderr, "emulated CUDA: %s\n    in %s\n", words, machine().where().c_str());
+    std::abort();
+}
+
+void fill_with_garbage(void* memory, std::size_t bytes) {
+    auto* const begin = static_cast<unsigned char*>(memory);
+    for (std::size_t i = 0; i + 1 < bytes; i += 2) std::memcpy(begin + i, &garbage, 2);
+    if (bytes % 2 != 0) begin[bytes - 1] = static_cast<unsigned char>(garbage & 0xff);
+}
+
+int block_barrier(bool predicate, Place place) {
+    return machine().barrier(predicate, place);
+}
+
+void warp_collective(const char* what, unsigned mask, void* mine, void (*finish)(void* const*), Place place) {
+    machine().gather(what, mask, mine, finish, place);
+}
+
+int lane() {
+    return static_cast<int>(machine().thread().number % 32);
+}
+
+unsigned lanes_alive() {
+    return machine().warp().alive;
+}
+
+unsigned char* shared_memory() {
+    return machine().shared();
+}
+
+std::uint32_t shared_offset(const void* shared) {
+    const std::ptrdiff_t offset = static_cast<const unsigned char*>(shared) - machine().shared();
+    if (offset < 0 || offset >= static_cast<std::ptrdiff_t>(machine().shared_bytes())) return 0xffffffffu;
+    return static_cast<std::uint32_t>(offset);
+}
+
+void check_shared(const void* memory, std::size_t bytes, const char* what) {
+    if (reinterpret_cast<std::uintptr_t>(memory) % bytes != 0) {
+        fault("%s: %s is no multiple of %zu", what, place_of(memory).c_str(), bytes);
+    }
+    const std::uint32_t begin = shared_offset(memory);
+    if (begin != 0xffffffffu && begin + bytes <= machine().shared_bytes()) return;
+    // Static shared memory lies elsewhere, among the program's variables.
+    if (begin != 0xffffffffu || is_in_arena(memory)) {
+        fault("%s: %s is not in shared memory", what, place_of(memory).c_str());
+    }
+}
+
+void check_device(const void* memory, std::size_t bytes, const char* what) {
+    if (reinterpret_cast<std::uintptr_t>(memory) % bytes != 0) {
+        fault("%s: %s is no multiple of %zu", what, place_of(memory).c_str(), bytes);
+    }
+    const Allocation allocation = allocation_with(memory);
+    const auto* const begin = static_cast<const unsigned char*>(memory);
+    if (!allocation || begin + bytes > allocation.begin + allocation.bytes) {
+        fault("%s of %zu bytes from %s", what, bytes, place_of(memory).c_str());
+    }
+}
+
+void copy_later(void* shared, const void* global, std::size_t bytes, bool zeros) {
+    check_shared(shared, bytes, "asynchronous copy");
+    check_device(global, bytes, "asynchronous copy");
+    fill_with_garbage(shared, bytes);
+    Thread& thread = machine().thread();
+    thread.copies.push_back({static_cast<unsigned char*>(shared), global, bytes, zeros, thread.copy_group});
+}
+
+void commit_copies() {
+    ++machine().thread().copy_group;
+}
+
+void wait_for_copies(int still) {
+    Thread& thread = machine().thread();
+    const auto due = std::find_if(thread.copies.begin(), thread.copies.end(),
+                                  [&](const Copy& copy) { return copy.group >= thread.copy_group - still; });
+    for (auto copy = thread.copies.begin(); copy != due; ++copy) {
+        if (copy->zeros) {
+            std::memset(copy->to, 0, copy->bytes);
+        } else {
+            std::memcpy(copy->to, copy->from, copy->bytes);
+        }
+    }
+    thread.copies.erase(thread.copies.begin(), due);
+}
+
+}  // namespace emulation
