@@ -38,8 +38,7 @@ struct Worker {
 struct Copy {
     unsigned char* to = nullptr;
     const void* from = nullptr;
-    std::size_t bytes = 0;
-    bool zeros = false;
+    std::size_t bytes = 0, there = 0;
     int group = 0;
 };
 
@@ -136,6 +135,11 @@ class Machine {
     std::uint64_t seed_ = 0;
     Chance chance_{0};
 };
+
+void check_alignment(const void* memory, std::size_t alignment, const char* what) {
+    if (reinterpret_cast<std::uintptr_t>(memory) % alignment == 0) return;
+    fault("%s: %s is at no multiple of %zu bytes", what, place_of(memory).c_str(), alignment);
+}
 
 Machine& machine() {
     static Machine one;
@@ -466,22 +470,18 @@ std::uint32_t shared_offset(const void* shared) {
     return static_cast<std::uint32_t>(offset);
 }
 
-void check_shared(const void* memory, std::size_t bytes, const char* what) {
-    if (reinterpret_cast<std::uintptr_t>(memory) % bytes != 0) {
-        fault("%s: %s is no multiple of %zu", what, place_of(memory).c_str(), bytes);
-    }
+void check_shared(const void* memory, std::size_t bytes, std::size_t alignment, const char* what) {
+    check_alignment(memory, alignment, what);
     const std::uint32_t begin = shared_offset(memory);
     if (begin != 0xffffffffu && begin + bytes <= machine().shared_bytes()) return;
     // Static shared memory lies elsewhere, among the program's variables.
     if (begin != 0xffffffffu || is_in_arena(memory)) {
-        fault("%s: %s is not in shared memory", what, place_of(memory).c_str());
+        fault("%s: %zu bytes at %s are not in shared memory", what, bytes, place_of(memory).c_str());
     }
 }
 
-void check_device(const void* memory, std::size_t bytes, const char* what) {
-    if (reinterpret_cast<std::uintptr_t>(memory) % bytes != 0) {
-        fault("%s: %s is no multiple of %zu", what, place_of(memory).c_str(), bytes);
-    }
+void check_device(const void* memory, std::size_t bytes, std::size_t alignment, const char* what) {
+    check_alignment(memory, alignment, what);
     const Allocation allocation = allocation_with(memory);
     const auto* const begin = static_cast<const unsigned char*>(memory);
     if (!allocation || begin + bytes > allocation.begin + allocation.bytes) {
@@ -489,12 +489,15 @@ void check_device(const void* memory, std::size_t bytes, const char* what) {
     }
 }
 
-void copy_later(void* shared, const void* global, std::size_t bytes, bool zeros) {
-    check_shared(shared, bytes, "asynchronous copy");
-    check_device(global, bytes, "asynchronous copy");
+// Where nothing is copied the address must be good all the same.
+void copy_later(void* shared, const void* global, std::size_t bytes, int there) {
+    if (there < 0 || there > static_cast<int>(bytes)) fault("asynchronous copy of %d of %zu bytes", there, bytes);
+    check_shared(shared, bytes, bytes, "asynchronous copy");
+    check_device(global, static_cast<std::size_t>(std::max(there, 1)), bytes, "asynchronous copy");
     fill_with_garbage(shared, bytes);
     Thread& thread = machine().thread();
-    thread.copies.push_back({static_cast<unsigned char*>(shared), global, bytes, zeros, thread.copy_group});
+    thread.copies.push_back(
+        {static_cast<unsigned char*>(shared), global, bytes, static_cast<std::size_t>(there), thread.copy_group});
 }
 
 void commit_copies() {
@@ -506,11 +509,8 @@ void wait_for_copies(int still) {
     const auto due = std::find_if(thread.copies.begin(), thread.copies.end(),
                                   [&](const Copy& copy) { return copy.group >= thread.copy_group - still; });
     for (auto copy = thread.copies.begin(); copy != due; ++copy) {
-        if (copy->zeros) {
-            std::memset(copy->to, 0, copy->bytes);
-        } else {
-            std::memcpy(copy->to, copy->from, copy->bytes);
-        }
+        std::memcpy(copy->to, copy->from, copy->there);
+        std::memset(copy->to + copy->there, 0, copy->bytes - copy->there);
     }
     thread.copies.erase(thread.copies.begin(), due);
 }

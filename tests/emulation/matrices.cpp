@@ -9,16 +9,30 @@
 
 namespace emulation {
 
+namespace {
+
+constexpr float least_normal = 0x1p-126f;
+
+// `exact` off by up to `ulp` units, as the argument's bits have it: spread as evenly as a multiplication spreads bits.
+float off(float exact, float argument, std::uint32_t ulp) {
+    const std::uint32_t spread = (std::bit_cast<std::uint32_t>(argument) * 0x9e3779b1u) >> 16;
+    const auto result = std::bit_cast<float>(std::bit_cast<std::uint32_t>(exact) + spread % (2 * ulp + 1) - ulp);
+    return result < least_normal || !std::isfinite(result) ? exact : result;
+}
+
+}  // namespace
+
 float exp2_to_2_ulp(float t) {
-    if (std::fabs(t) < 0x1p-126f) t = 0;
+    if (std::fabs(t) < least_normal) return 1;
     const float exact = std::exp2(t);
-    if (exact < 0x1p-126f) return 0;
-    if (!std::isfinite(exact) || exact == 1) return exact;
-    // Five outcomes, spread over arguments as evenly as a multiplication spreads bits.
-    const auto bits = std::bit_cast<std::uint32_t>(exact);
-    const std::uint32_t spread = (std::bit_cast<std::uint32_t>(t) * 0x9e3779b1u) >> 16;
-    const auto off = std::bit_cast<float>(bits + spread % 5 - 2);
-    return off < 0x1p-126f || !std::isfinite(off) ? exact : off;
+    if (exact < least_normal) return 0;
+    return std::isfinite(exact) ? off(exact, t, 2) : exact;
+}
+
+float square_root_to_1_ulp(float a) {
+    if (std::fabs(a) < least_normal) return std::copysign(0.0f, a);
+    const float exact = std::sqrt(a);
+    return std::isfinite(exact) ? off(exact, a, 1) : exact;
 }
 
 namespace {
@@ -128,7 +142,7 @@ void multiply(void* const* lanes) {
 }  // namespace
 
 void load_matrices(std::uint32_t (&matrices)[4], const void* shared_row, bool transposed, Place place) {
-    check_shared(shared_row, 16, "ldmatrix");
+    check_shared(shared_row, 16, 16, "ldmatrix");
     MatrixLoad mine{matrices, static_cast<const unsigned char*>(shared_row)};
     if (transposed) {
         warp_collective("ldmatrix.trans", whole_warp, &mine, &deal_matrices<true>, place);

@@ -13,7 +13,6 @@ void Queue::push(Work work) {
 }
 
 void Queue::step() {
-    // Done already when what it waits for came round to it.
     const MarkPointer end = work_.front().end;
     const std::vector<MarkPointer> after = work_.front().after;
     for (const MarkPointer& mark : after) {

@@ -38,12 +38,13 @@ unsigned lanes_alive();  // of this warp: that have not returned
 // The block's dynamic shared memory; where in it an address is.
 unsigned char* shared_memory();
 std::uint32_t shared_offset(const void* shared);
-// Ends the program if these bytes are not wholly in shared, or device, memory, or not aligned to their number.
-void check_shared(const void* memory, std::size_t bytes, const char* what);
-void check_device(const void* memory, std::size_t bytes, const char* what);
+// Ends the program if these bytes are not wholly in shared, or device, memory, or not aligned so.
+void check_shared(const void* memory, std::size_t bytes, std::size_t alignment, const char* what);
+void check_device(const void* memory, std::size_t bytes, std::size_t alignment, const char* what);
 
-// Copies of this thread from device to shared memory that are not made before wait_for_copies() says so.
-void copy_later(void* shared, const void* global, std::size_t bytes, bool zeros);
+// A copy of this thread from device to shared memory that is not made before wait_for_copies() says so: of the first
+// `there` of `bytes`; zeros take the others' place.
+void copy_later(void* shared, const void* global, std::size_t bytes, int there);
 void commit_copies();
 void wait_for_copies(int still);
 

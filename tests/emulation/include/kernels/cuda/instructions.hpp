@@ -19,16 +19,35 @@ inline float ex2(float t) {
     return emulation::exp2_to_2_ulp(t);
 }
 
+inline float larger_or_nan(float a, float b) {
+    return emulation::either_is_nan(a, b) ? emulation::canonical_nan : fmaxf(a, b);
+}
+inline float smaller_or_nan(float a, float b) {
+    return emulation::either_is_nan(a, b) ? emulation::canonical_nan : fminf(a, b);
+}
+
+inline float square_root(float a) {
+    return emulation::square_root_to_1_ulp(a);
+}
+
 inline std::uint32_t shared_address(const void* shared) {
     return emulation::shared_offset(shared);
 }
 
-// The copy is made by wait_for_copies() and not before.
+// Copies are made by wait_for_copies() and not before.
 inline void copy_async_16(void* shared, const void* global) {
-    emulation::copy_later(shared, global, 16, false);
+    emulation::copy_later(shared, global, 16, 16);
 }
 inline void copy_async_16_if(bool there, void* shared, const void* global) {
-    emulation::copy_later(shared, global, 16, !there);
+    emulation::copy_later(shared, global, 16, there ? 16 : 0);
+}
+inline void copy_async_16_begin(int bytes, void* shared, const void* global) {
+    emulation::copy_later(shared, global, 16, bytes);
+}
+template <class T>
+inline void copy_async_number_if(bool there, T* shared, const T* global) {
+    static_assert(sizeof(T) == 4 || sizeof(T) == 8);
+    emulation::copy_later(shared, global, sizeof(T), there ? static_cast<int>(sizeof(T)) : 0);
 }
 inline void commit_copies() {
     emulation::commit_copies();
