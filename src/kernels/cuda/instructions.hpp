@@ -22,6 +22,25 @@ __device__ inline float ex2(float t) {
     return result;
 }
 
+// The larger and the smaller of two numbers; nan where one is nan.
+__device__ inline float larger_or_nan(float a, float b) {
+    float result;
+    asm("max.NaN.f32 %0, %1, %2;" : "=f"(result) : "f"(a), "f"(b));
+    return result;
+}
+__device__ inline float smaller_or_nan(float a, float b) {
+    float result;
+    asm("min.NaN.f32 %0, %1, %2;" : "=f"(result) : "f"(a), "f"(b));
+    return result;
+}
+
+// To 1 ulp; 0 below 2^-126. The exact one takes ten instructions and a branch.
+__device__ inline float square_root(float a) {
+    float result;
+    asm("sqrt.approx.ftz.f32 %0, %1;" : "=f"(result) : "f"(a));
+    return result;
+}
+
 __device__ inline std::uint32_t shared_address(const void* shared) {
     return static_cast<std::uint32_t>(__cvta_generic_to_shared(shared));
 }
@@ -35,6 +54,18 @@ __device__ inline void copy_async_16(void* shared, const void* global) {
 __device__ inline void copy_async_16_if(bool there, void* shared, const void* global) {
     asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(shared)), "l"(global),
                  "r"(there ? 16 : 0)
+                 : "memory");
+}
+// The first `bytes` of the 16 (0 to 16), zeros behind them; `global` must be readable also where bytes is 0.
+__device__ inline void copy_async_16_begin(int bytes, void* shared, const void* global) {
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(shared)), "l"(global), "r"(bytes)
+                 : "memory");
+}
+// One number of 4 or 8 bytes, 0 where it is not `there`: for what is not 16-byte aligned. Likewise `global`.
+template <class T>
+__device__ inline void copy_async_number_if(bool there, T* shared, const T* global) {
+    asm volatile("cp.async.ca.shared.global [%0], [%1], %2, %3;" ::"r"(shared_address(shared)), "l"(global),
+                 "n"(static_cast<int>(sizeof(T))), "r"(there ? static_cast<int>(sizeof(T)) : 0)
                  : "memory");
 }
 // The copies since the last commit become a group.

@@ -1,0 +1,416 @@
+// What a tile of logits is used for: the running maximum of safe sums, terms and their sums, and averages under them.
+//
+// Two shapes of work. Where a row gives a few numbers (maxima, sums, costs, up to eight columns), a warp walks along it
+// and memory is the bound. Where it gives many (columns, gradients) this is a matrix product, terms x columns, in
+// register blocks as in tile.cu.
+
+#include <cuda_runtime.h>
+
+#include <cstdint>
+
+#include "kernels/cuda/device.hpp"
+#include "kernels/cuda/exp2.hpp"
+#include "kernels/cuda/forms.hpp"
+#include "kernels/cuda/instructions.hpp"
+#include "kernels/cuda/staging.hpp"
+#include "kernels/cuda/tile.hpp"
+
+namespace convoy::cuda {
+
+namespace {
+
+constexpr int threads = 256;
+constexpr int warps = threads / 32;
+
+// --- A warp a row ---
+
+template <int Rows = 1>
+Shape warps_on_rows(std::int64_t rows) {
+    return {dim3{static_cast<unsigned>(ceil_div<std::int64_t>(rows, warps * Rows))}, dim3{threads}};
+}
+__device__ inline std::int64_t row_of_warp() {
+    return static_cast<std::int64_t>(blockIdx.x) * warps + threadIdx.x / 32;
+}
+__device__ inline int lane() {
+    return static_cast<int>(threadIdx.x % 32);
+}
+
+__device__ inline double sum_over_warp(double of_lane) {
+#pragma unroll
+    for (int lanes = 16; lanes > 0; lanes /= 2) of_lane += __shfl_xor_sync(0xffffffffu, of_lane, lanes);
+    return of_lane;
+}
+template <class T>
+__device__ T maximum_over_warp(T of_lane) {
+#pragma unroll
+    for (int lanes = 16; lanes > 0; lanes /= 2) {
+        const T other = __shfl_xor_sync(0xffffffffu, of_lane, lanes);
+        of_lane = other > of_lane ? other : of_lane;
+    }
+    return of_lane;
+}
+
+// add(j, run) adds what column j gives to N running sums. Lane l has columns l, l + 32, ...; to[n] += the whole.
+template <class T, int N, class Add>
+__device__ __forceinline__ void sum_row(std::int64_t columns, double* to, const Add& add) {
+    constexpr std::int64_t span = std::int64_t{32} * longest_run;
+    double sums[N] = {};
+    for (std::int64_t begin = 0; begin < columns; begin += span) {
+        const std::int64_t end = smaller(begin + span, columns);
+        T run[N] = {};
+#pragma unroll 4
+        for (std::int64_t j = begin + lane(); j < end; j += 32) add(j, run);
+#pragma unroll
+        for (int n = 0; n < N; ++n) sums[n] += static_cast<double>(run[n]);
+    }
+#pragma unroll
+    for (int n = 0; n < N; ++n) {
+        const double sum = sum_over_warp(sums[n]);
+        if (lane() == 0) to[n] += sum;
+    }
+}
+
+template <class T>
+__global__ void __launch_bounds__(threads)
+    raise_maximum_kernel(TermTile<T> tile, T* __restrict__ maximum, T* __restrict__ rescale) {
+    const std::int64_t i = row_of_warp();
+    if (i >= tile.rows) return;
+    const T* const __restrict__ logits = tile.terms + i * tile.stride;
+    const T old = maximum[i];
+    T largest = old;
+#pragma unroll 4
+    for (std::int64_t j = lane(); j < tile.columns; j += 32) largest = logits[j] > largest ? logits[j] : largest;
+    largest = maximum_over_warp(largest);
+    if (lane() != 0) return;
+    maximum[i] = largest;
+    rescale[i] = largest > old ? exp2_of(old - largest) : T(1);
+}
+
+template <class T>
+__global__ void __launch_bounds__(threads)
+    rescale_kernel(const T* __restrict__ rescale, std::int64_t rows, std::int64_t width, double* __restrict__ sums,
+                   double* __restrict__ values) {
+    const std::int64_t i = row_of_warp();
+    if (i >= rows) return;
+    const auto factor = static_cast<double>(rescale[i]);
+    if (factor == 1) return;  // maxima soon stop rising, and wide values are many
+    if (lane() == 0) sums[i] *= factor;
+    for (std::int64_t k = lane(); k < width; k += 32) values[i * width + k] *= factor;
+}
+
+template <class T>
+__global__ void __launch_bounds__(threads)
+    exponentials_kernel(TermTile<T> tile, const T* __restrict__ shift, double* __restrict__ sums) {
+    const std::int64_t i = row_of_warp();
+    if (i >= tile.rows) return;
+    T* const __restrict__ terms = tile.terms + i * tile.stride;
+    const T* const __restrict__ weights = tile.weights;
+    const T off = shift == nullptr ? T(0) : shift[i];
+    sum_row<T, 1>(tile.columns, sums + i, [&](std::int64_t j, T(&run)[1]) {
+        const T term = weights[j] * exp2_of(terms[j] - off);
+        terms[j] = term;
+        run[0] += term;
+    });
+}
+
+template <class T>
+__global__ void __launch_bounds__(threads)
+    add_costs_kernel(TermTile<T> tile, const T* __restrict__ costs, double* __restrict__ values) {
+    const std::int64_t i = row_of_warp();
+    if (i >= tile.rows) return;
+    const T* const __restrict__ terms = tile.terms + i * tile.stride;
+    const T* const __restrict__ own = costs + i * tile.stride;
+    sum_row<T, 2>(tile.columns, values + 2 * i, [&](std::int64_t j, T(&run)[2]) {
+        const T cost = own[j];
+        run[0] = terms[j] * cost + run[0];
+        run[1] = terms[j] * (cost * cost) + run[1];
+    });
+}
+
+template <class T>
+struct Densities {
+    const T* logits;
+    const T* row;
+    const T* column;
+};
+
+template <class T>
+__global__ void __launch_bounds__(threads) add_values_kernel(TermTile<T> tile, Densities<T> densities,
+                                                             const T* __restrict__ costs, double* __restrict__ values) {
+    const std::int64_t i = row_of_warp();
+    if (i >= tile.rows) return;
+    const T* const __restrict__ terms = tile.terms + i * tile.stride;
+    const T* const __restrict__ own = costs + i * tile.stride;
+    const T* const __restrict__ logits = densities.logits + i * tile.stride;
+    const T* const __restrict__ column = densities.column;
+    const T row = densities.row[i];
+    sum_row<T, 2>(tile.columns, values + 2 * i, [&](std::int64_t j, T(&run)[2]) {
+        run[0] = terms[j] * own[j] + run[0];
+        run[1] = terms[j] * (logits[j] + (row + column[j])) + run[1];
+    });
+}
+
+// Few columns: a warp takes four rows at once, so that a row of v is loaded for four terms.
+constexpr int rows_of_warp = 4;
+
+template <class T, int Width>
+__global__ void __launch_bounds__(threads)
+    add_few_columns_kernel(TermTile<T> tile, const T* __restrict__ v, int width, double* __restrict__ values) {
+    const std::int64_t first = row_of_warp() * rows_of_warp;
+    if (first >= tile.rows) return;
+    const T* rows[rows_of_warp];
+    for (int r = 0; r < rows_of_warp; ++r) rows[r] = tile.terms + smaller(first + r, tile.rows - 1) * tile.stride;
+    constexpr std::int64_t span = std::int64_t{32} * longest_run;
+    for (std::int64_t begin = 0; begin < tile.columns; begin += span) {
+        const std::int64_t end = smaller(begin + span, tile.columns);
+        T run[rows_of_warp][Width] = {};
+#pragma unroll 2
+        for (std::int64_t j = begin + lane(); j < end; j += 32) {
+            T v_j[Width];
+#pragma unroll
+            for (int k = 0; k < Width; ++k) v_j[k] = k < width ? v[j * width + k] : T(0);
+#pragma unroll
+            for (int r = 0; r < rows_of_warp; ++r) {
+                const T term = rows[r][j];
+#pragma unroll
+                for (int k = 0; k < Width; ++k) run[r][k] = term * v_j[k] + run[r][k];
+            }
+        }
+#pragma unroll
+        for (int n = 0; n < rows_of_warp * Width; ++n) {
+            const std::int64_t i = first + n / Width;
+            const int k = n % Width;
+            const double sum = sum_over_warp(static_cast<double>(run[n / Width][k]));
+            if (lane() == 0 && i < tile.rows && k < width) values[i * width + k] += sum;
+        }
+    }
+}
+
+// --- Register blocks ---
+
+template <class T, int ThreadRows, int ThreadColumns>
+struct BlockShape {
+    static constexpr int rows = warp_rows * lane_rows * ThreadRows;
+    static constexpr int columns = warp_columns * lane_columns * ThreadColumns;
+    static constexpr int depth = 4 * numbers_of_vector<T>;  // terms of a stage: 64 bytes of a row
+    static constexpr int pitch = 5 * numbers_of_vector<T>;
+    static constexpr int numbers = rows * pitch + depth * columns;  // of a stage
+};
+
+// What the terms are multiplied with. Columns: v_jk.
+template <class T>
+struct ColumnFactor {
+    static constexpr bool of_rows = false;  // it looks at x
+    Matrix<T> summed;                       // columns, or y
+    Matrix<T> staying;                      // x
+    const T* costs = nullptr;               // terms are divided by these
+    T scale = 1;
+    __device__ T operator()(T, T v) const { return v; }
+};
+
+// Gradients: those of h at x_ik - y_jk, but for `scale`.
+template <class T, class Form>
+struct GradientFactor : ColumnFactor<T> {
+    static constexpr bool of_rows = true;
+    Form form;
+    __device__ T operator()(T x, T y) const { return form.direction(x - y); }
+};
+
+// The gradient of |z| is z / |z|, and 0 at 0: terms are divided once, where they lie.
+template <class T, class S>
+__device__ void divide_terms(T* panel, const T* costs, std::int64_t stride, int rows, int columns) {
+    for (int n = threadIdx.x; n < S::rows * S::depth; n += threads) {
+        const int i = n / S::depth, j = n % S::depth;
+        if (i >= rows || j >= columns) continue;
+        const T cost = costs[i * stride + j];
+        T& term = panel[i * S::pitch + j];
+        term = cost > 0 ? term / cost : T(0);
+    }
+    __syncthreads();
+}
+
+// One stage: terms along a row are a vector, and so are neighbouring numbers of a row of `summed`.
+template <class S, class T, class Factor, int ThreadRows, int ThreadColumns>
+__device__ __forceinline__ void add_products(const Factor& factor, const T* terms, const T* summed,
+                                             const T (&x)[ThreadRows][ThreadColumns],
+                                             T (&sums)[ThreadRows][ThreadColumns]) {
+    constexpr int width = numbers_of_vector<T>;
+#pragma unroll 1
+    for (int j = 0; j < S::depth; j += width) {
+        Numbers<T, width> p[ThreadRows];
+#pragma unroll
+        for (int r = 0; r < ThreadRows; ++r) p[r] = load<width>(terms + r * lane_rows * S::pitch + j);
+#pragma unroll
+        for (int n = 0; n < width; ++n) {
+#pragma unroll
+            for (int c = 0; c < ThreadColumns; c += width) {
+                const auto y = load<width>(summed + (j + n) * S::columns + c * lane_columns);
+#pragma unroll
+                for (int k = 0; k < width; ++k) {
+#pragma unroll
+                    for (int r = 0; r < ThreadRows; ++r) {
+                        sums[r][c + k] = p[r].at[n] * factor(x[r][c + k], y.at[k]) + sums[r][c + k];
+                    }
+                }
+            }
+        }
+    }
+}
+
+// The place in a row of `values` (and of y and x) of a thread's c-th column.
+template <class T>
+__device__ int column_of(int c, const Place& place) {
+    constexpr int width = numbers_of_vector<T>;
+    return (c / width * lane_columns + place.lane_column) * width + c % width;
+}
+
+template <class T, int ThreadRows, int ThreadColumns, class Factor>
+__global__ void __launch_bounds__(threads, 2) add_products_kernel(TermTile<T> tile, Factor factor, double* values) {
+    using S = BlockShape<T, ThreadRows, ThreadColumns>;
+    T* const shared = reinterpret_cast<T*>(dynamic_shared());
+    const Place place;
+    const Matrix<T> terms{tile.terms, tile.rows, tile.columns, tile.stride};
+    const bool terms_aligned = terms.aligned(), summed_aligned = factor.summed.aligned();
+    const std::int64_t row = static_cast<std::int64_t>(blockIdx.x) * S::rows;
+    const std::int64_t column = static_cast<std::int64_t>(blockIdx.y) * S::columns;
+    const std::int64_t width = factor.summed.columns;
+    const auto begin_stage = [&](std::int64_t j, int at) {
+        T* const to = shared + at * S::numbers;
+        stage<S::rows, S::depth, S::pitch, threads>(to, terms, terms_aligned, row, j);
+        stage<S::depth, S::columns, S::columns, threads>(to + S::rows * S::pitch, factor.summed, summed_aligned, j,
+                                                         column);
+        commit_copies();
+    };
+
+    const std::int64_t i = row + place.warp_row * lane_rows * ThreadRows + place.lane_row;
+    const std::int64_t k = column + place.warp_column * lane_columns * ThreadColumns;
+    T x[ThreadRows][ThreadColumns] = {}, sums[ThreadRows][ThreadColumns] = {};
+    if constexpr (Factor::of_rows) {
+#pragma unroll
+        for (int n = 0; n < ThreadRows * ThreadColumns; ++n) {
+            const int r = n / ThreadColumns, c = n % ThreadColumns;
+            x[r][c] = factor.staying.data[smaller(i + r * lane_rows, tile.rows - 1) * width +
+                                          smaller(k + column_of<T>(c, place), width - 1)];
+        }
+    }
+    const int own_terms = static_cast<int>(i - row) * S::pitch;
+    const int own_summed = S::rows * S::pitch + static_cast<int>(k - column) + place.lane_column * numbers_of_vector<T>;
+
+    if (tile.columns > 0) begin_stage(0, 0);
+    int at = 0;
+    for (std::int64_t j = 0; j < tile.columns; at ^= 1) {
+        wait_for_copies<0>();
+        __syncthreads();
+        T* const stage_terms = shared + at * S::numbers;
+        if (Factor::of_rows && factor.costs != nullptr) {
+            divide_terms<T, S>(stage_terms, factor.costs + row * tile.stride + j, tile.stride,
+                               static_cast<int>(smaller(tile.rows - row, S::rows)),
+                               static_cast<int>(smaller(tile.columns - j, S::depth)));
+        }
+        j += S::depth;
+        if (j < tile.columns) begin_stage(j, at ^ 1);
+        add_products<S>(factor, stage_terms + own_terms, stage_terms + own_summed, x, sums);
+        if (j % longest_run != 0 && j < tile.columns) continue;
+#pragma unroll
+        for (int n = 0; n < ThreadRows * ThreadColumns; ++n) {
+            const int r = n / ThreadColumns, c = n % ThreadColumns;
+            const std::int64_t to_row = i + r * lane_rows, to_column = k + column_of<T>(c, place);
+            if (to_row < tile.rows && to_column < width) {
+                values[to_row * width + to_column] +=
+                    static_cast<double>(factor.scale) * static_cast<double>(sums[r][c]);
+            }
+            sums[r][c] = 0;
+        }
+    }
+}
+
+template <int ThreadRows, int ThreadColumns, class T, class Factor>
+void launch_products(const TermTile<T>& tile, const Factor& factor, double* values, cudaStream_t stream) {
+    using S = BlockShape<T, ThreadRows, ThreadColumns>;
+    const Shape shape{dim3{static_cast<unsigned>(ceil_div<std::int64_t>(tile.rows, S::rows)),
+                           static_cast<unsigned>(ceil_div<std::int64_t>(factor.summed.columns, S::columns))},
+                      dim3{threads}, 2 * S::numbers * sizeof(T)};
+    launch(add_products_kernel<T, ThreadRows, ThreadColumns, Factor>, shape, stream, tile, factor, values);
+}
+
+}  // namespace
+
+template <class T>
+void launch_raise_maximum(const TermTile<T>& tile, T* maximum, T* rescale, cudaStream_t stream) {
+    launch(raise_maximum_kernel<T>, warps_on_rows(tile.rows), stream, tile, maximum, rescale);
+}
+
+template <class T>
+void launch_rescale(const T* rescale, std::int64_t rows, std::int64_t width, double* sums, double* values,
+                    cudaStream_t stream) {
+    launch(rescale_kernel<T>, warps_on_rows(rows), stream, rescale, rows, width, sums, values);
+}
+
+template <class T>
+void launch_exponentials(const TermTile<T>& tile, const T* shift, double* sums, cudaStream_t stream) {
+    launch(exponentials_kernel<T>, warps_on_rows(tile.rows), stream, tile, shift, sums);
+}
+
+template <class T>
+void launch_add_columns(const TermTile<T>& tile, const T* v, std::int64_t width, double* values, cudaStream_t stream) {
+    if (width == 0) return;
+    const auto few = [&](auto kernel) {
+        launch(kernel, warps_on_rows<rows_of_warp>(tile.rows), stream, tile, v, static_cast<int>(width), values);
+    };
+    if (width == 1) return few(add_few_columns_kernel<T, 1>);
+    if (width == 2) return few(add_few_columns_kernel<T, 2>);
+    if (width <= 4) return few(add_few_columns_kernel<T, 4>);
+    if (width <= 8) return few(add_few_columns_kernel<T, 8>);
+    const ColumnFactor<T> factor{{v, tile.columns, width, width}, {}};
+    if constexpr (sizeof(T) == 4) {
+        // Large blocks do more with a number that they load, where there are blocks enough to fill a device.
+        using Large = BlockShape<T, 8, 8>;
+        constexpr std::int64_t enough = 128;
+        if (ceil_div<std::int64_t>(tile.rows, Large::rows) * ceil_div<std::int64_t>(width, Large::columns) >= enough) {
+            return launch_products<8, 8>(tile, factor, values, stream);
+        }
+    }
+    launch_products<4, 4>(tile, factor, values, stream);
+}
+
+template <class T>
+void launch_add_costs(const TermTile<T>& tile, const T* costs, double* values, cudaStream_t stream) {
+    launch(add_costs_kernel<T>, warps_on_rows(tile.rows), stream, tile, costs, values);
+}
+
+template <class T>
+void launch_add_values(const TermTile<T>& tile, const T* logits, const T* costs, const T* row, const T* column,
+                       double* values, cudaStream_t stream) {
+    launch(add_values_kernel<T>, warps_on_rows(tile.rows), stream, tile, Densities<T>{logits, row, column}, costs,
+           values);
+}
+
+template <class T>
+void launch_add_gradients(const TermTile<T>& tile, const Pairs<T>& pairs, const T* costs, double* values,
+                          cudaStream_t stream) {
+    const std::int64_t d = pairs.dimension;
+    ColumnFactor<T> points{{pairs.summed.points, pairs.summed.rows, d, d}, {pairs.staying.points, tile.rows, d, d}};
+    const auto with = [&](auto form) {
+        using Form = typename decltype(form)::type;
+        launch_products<4, 4>(tile, GradientFactor<T, Form>{points, Form{pairs}}, values, stream);
+    };
+    if (pairs.form == PairForm::power) return with_power_form(pairs.p, with);
+    if (pairs.form == PairForm::root) points.costs = costs;
+    if (pairs.form == PairForm::square) points.scale = 2 * pairs.factor;
+    with(std::type_identity<SquareForm<T>>{});
+}
+
+#define CONVOY_TERMS_OF(T)                                                                               \
+    template void launch_raise_maximum(const TermTile<T>&, T*, T*, cudaStream_t);                        \
+    template void launch_rescale(const T*, std::int64_t, std::int64_t, double*, double*, cudaStream_t);  \
+    template void launch_exponentials(const TermTile<T>&, const T*, double*, cudaStream_t);              \
+    template void launch_add_columns(const TermTile<T>&, const T*, std::int64_t, double*, cudaStream_t); \
+    template void launch_add_costs(const TermTile<T>&, const T*, double*, cudaStream_t);                 \
+    template void launch_add_values(const TermTile<T>&, const T*, const T*, const T*, const T*, double*, \
+                                    cudaStream_t);                                                       \
+    template void launch_add_gradients(const TermTile<T>&, const Pairs<T>&, const T*, double*, cudaStream_t);
+CONVOY_TERMS_OF(float)
+CONVOY_TERMS_OF(double)
+#undef CONVOY_TERMS_OF
+
+}  // namespace convoy::cuda
