@@ -2,7 +2,8 @@
 // Loads, addresses and loops come on top: a kernel is good that comes near.
 //
 // A logit of a product over d dimensions: f + g, then d multiply-adds; its term: an exponential, a multiply-add with
-// the weight. Differences take two instructions a dimension. In fp64 an exponential is some 20 multiply-adds.
+// the weight. Differences take two instructions a dimension. In fp64 an exponential is a polynomial of some 18
+// instructions.
 //
 // Passes that are not plain sums go through tiles of logits in L2, kernel after kernel. Bytes of a pair there, numbers
 // of s bytes: logits written (s), maxima read (s, safe form), terms read and written (2 s), read again for averages
@@ -13,6 +14,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <utility>
 
 #include "kernels/device_memory.hpp"
 
@@ -20,7 +22,8 @@ namespace convoy::bench {
 
 namespace {
 
-constexpr double exponential_in_doubles = 20;
+constexpr double exponential_in_doubles = 18, root_in_doubles = 8;
+constexpr double polynomial = 12;  // slots
 
 bool on_tensor_cores(const Asked& a) {
     return a.precision == Precision::single && a.cost.uses_products() && a.dimension > cuda::few_dimensions;
@@ -70,6 +73,16 @@ void add_tiles(const Asked& a, double numbers, double kernels, Work& work) {
     work.launches += kernels / (side * side);
 }
 
+// Seconds of all instructions and of those of the special function units, with the best share of polynomials.
+std::pair<double, double> balanced(const Work& work, const DeviceLimits& limits) {
+    const double slot = 1 / limits.multiply_adds, special = 1 / limits.exponentials, e = work.exponentials;
+    const double slots = work.slots * slot, specials = (e + work.roots) * special;
+    if (e == 0 || specials <= slots) return {slots, specials};
+    // slots + share e (polynomial - 1) slot = specials - share e special
+    const double share = std::min((specials - slots) / (e * ((polynomial - 1) * slot + special)), 1.0);
+    return {slots + share * e * (polynomial - 1) * slot, specials - share * e * special};
+}
+
 }  // namespace
 
 Bound bound_of(const Work& work, const DeviceLimits& limits) {
@@ -77,8 +90,9 @@ Bound bound_of(const Work& work, const DeviceLimits& limits) {
         double seconds;
         const char* name;
     };
-    const std::array parts{Part{work.slots / limits.multiply_adds, "instructions"},
-                           Part{work.exponentials / limits.exponentials, "exponentials"},
+    const auto [slots, specials] = balanced(work, limits);
+    const std::array parts{Part{specials, "exponentials"},
+                           Part{slots, "instructions"},
                            Part{work.tensor / limits.tensor, "tensor cores"},
                            Part{work.doubles / limits.doubles, "doubles"},
                            Part{work.read / limits.read, "memory"},

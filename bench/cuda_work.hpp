@@ -11,9 +11,10 @@
 
 namespace convoy::bench {
 
-// Of one pair. `slots`: instructions of one lane, of any kind; special functions take one each, too.
+// Of one pair. `slots`: instructions of one lane, of any kind; special functions take one each, too. Exponentials can
+// be polynomials instead, which take more slots (kernels/cuda/exp2.hpp); roots cannot.
 struct Work {
-    double slots = 0, exponentials = 0, tensor = 0, doubles = 0;
+    double slots = 0, exponentials = 0, roots = 0, tensor = 0, doubles = 0;
     double read = 0, cached = 0;  // bytes, of memory and of L2
     double launches = 0;
 };

@@ -21,7 +21,7 @@ struct Timing {
     int times = 0;
 };
 
-// Until `enough` seconds have passed, three times at least (one that takes a third of `longest` is not repeated).
+// Until `enough` seconds have passed, three times at least (what takes a third of `longest` is not repeated).
 template <class Work>
 Timing repeated(const Work& work, double enough, double longest) {
     constexpr int fewest = 3, most = 101;
