@@ -16,6 +16,7 @@
 #include "fiber.hpp"
 #include "memory.hpp"
 #include "symbols.hpp"
+#include "watch.hpp"
 
 uint3 threadIdx{}, blockIdx{};
 dim3 blockDim{}, gridDim{};
@@ -100,6 +101,14 @@ class Machine {
     unsigned char* shared() const { return shared_; }
     std::size_t shared_bytes() const { return running() ? launch_->shared : 0; }
     bool running() const { return launch_ != nullptr; }
+    bool is_shared(const unsigned char* memory) const {
+        const auto in = [&](const unsigned char* begin, std::size_t bytes) {
+            return memory >= begin && memory < begin + bytes;
+        };
+        return running() && (in(shared_, launch_->shared) ||
+                             std::any_of(kernel_->shared.begin(), kernel_->shared.end(),
+                                         [&](const auto& variable) { return in(variable.begin, variable.bytes); }));
+    }
     std::string where() const;
     void set_order(std::uint64_t seed) {
         seed_ = seed;
@@ -152,10 +161,14 @@ void check_alignment(const void* memory, std::size_t alignment, const char* what
     fault("%s: %s is at no multiple of %zu bytes", what, place_of(memory).c_str(), alignment);
 }
 
-// Never destroyed, as all that may be asked for while the program ends.
-Machine& the_machine = *new Machine;
+// Made when it is first wanted, never destroyed: objects that outlive main() may free memory. What kernels call does
+// not look whether there is one.
+Machine* the_machine = nullptr;
 Machine& machine() {
-    return the_machine;
+    return *the_machine;
+}
+void need_machine() {
+    if (the_machine == nullptr) the_machine = new Machine;
 }
 
 Machine::Machine() : shared_pages_{guarded_pages(shared_page_bytes)} {
@@ -193,6 +206,7 @@ void Machine::run(const Launch& launch) {
     std::iota(order_.begin(), order_.end(), 0u);
     shared_ = shared_pages_ + shared_page_bytes - (launch.shared + 127) / 128 * 128;
 
+    if (watch != nullptr) watch->begin_kernel();
     const std::uint64_t all = std::uint64_t{gridDim.x} * gridDim.y * gridDim.z;
     std::vector<std::uint32_t> blocks(all);
     std::iota(blocks.begin(), blocks.end(), 0u);
@@ -204,6 +218,7 @@ void Machine::run(const Launch& launch) {
         blockIdx = {block % gridDim.x, block / gridDim.x % gridDim.y, block / gridDim.x / gridDim.y};
         run_block();
     }
+    if (watch != nullptr) watch->end_kernel();
     std::memset(shared_, guard, launch.shared);  // the next launch's may begin elsewhere
     check_guards("kernel " + kernel_->name);
     launch_ = nullptr;
@@ -218,6 +233,7 @@ void Machine::run_block() {
 }
 
 void Machine::begin_block() {
+    if (watch != nullptr) watch->begin_block();
     fill_with_garbage(shared_, launch_->shared);
     for (const auto& variable : kernel_->shared) fill_with_garbage(variable.begin, variable.bytes);
     const auto n = static_cast<unsigned>(threads_.size());
@@ -378,6 +394,7 @@ int Machine::barrier(bool predicate, Place place) {
         wait("a barrier", place);
         return counted_;
     }
+    if (watch != nullptr) watch->block_barrier();
     at_barrier_ = 0;
     counted_ = predicates_;
     for (const unsigned number : order_) {
@@ -438,10 +455,12 @@ void Machine::finish(Warp& warp, std::size_t g) {
 }  // namespace
 
 void run(const Launch& launch) {
+    need_machine();
     machine().run(launch);
 }
 
 void set_order_of_threads(std::uint64_t seed) {
+    need_machine();
     machine().set_order(seed);
 }
 
@@ -455,7 +474,8 @@ void fault(const char* format, ...) {
     std::vsnprintf(words, sizeof words, format, arguments);
     va_end(arguments);
     std::fflush(stdout);
-    std::fprintf(stderr, "emulated CUDA: %s\n    in %s\n", words, machine().where().c_str());
+    const std::string where = the_machine != nullptr ? machine().where() : "outside of kernels";
+    std::fprintf(stderr, "emulated CUDA: %s\n    in %s\n", words, where.c_str());
     std::abort();
 }
 
@@ -467,6 +487,13 @@ void fill_with_garbage(void* memory, std::size_t bytes) {
 
 int block_barrier(bool predicate, Place place) {
     return machine().barrier(predicate, place);
+}
+
+void warp_barrier(unsigned mask, Place place) {
+    const auto finish = [](void* const*) {
+        if (watch != nullptr) watch->warp_barrier(machine().thread().number / 32);
+    };
+    machine().gather("__syncwarp", mask, &mask, finish, place);
 }
 
 void warp_collective(const char* what, unsigned mask, void* mine, void (*finish)(void* const*), Place place) {
@@ -482,9 +509,18 @@ unsigned char* shared_memory() {
 }
 
 std::uint32_t shared_offset(const void* shared) {
+    if (the_machine == nullptr) return 0xffffffffu;
     const std::ptrdiff_t offset = static_cast<const unsigned char*>(shared) - machine().shared();
     if (offset < 0 || offset >= static_cast<std::ptrdiff_t>(machine().shared_bytes())) return 0xffffffffu;
     return static_cast<std::uint32_t>(offset);
+}
+
+bool is_shared(const void* memory) {
+    return machine().is_shared(static_cast<const unsigned char*>(memory));
+}
+
+void note_atomic(const void* memory, std::size_t bytes) {
+    if (watch != nullptr) watch->updates(memory, bytes, __builtin_return_address(0));
 }
 
 void check_shared(const void* memory, std::size_t bytes, std::size_t alignment, const char* what) {
@@ -511,6 +547,7 @@ void copy_later(void* shared, const void* global, std::size_t bytes, int there) 
     if (there < 0 || there > static_cast<int>(bytes)) fault("asynchronous copy of %d of %zu bytes", there, bytes);
     check_shared(shared, bytes, bytes, "asynchronous copy");
     check_device(global, static_cast<std::size_t>(std::max(there, 1)), bytes, "asynchronous copy");
+    if (watch != nullptr) watch->begin_copy(shared, bytes, __builtin_return_address(0));
     fill_with_garbage(shared, bytes);
     Thread& thread = machine().thread();
     thread.copies.push_back(
@@ -526,6 +563,10 @@ void wait_for_copies(int still) {
     const auto due = std::find_if(thread.copies.begin(), thread.copies.end(),
                                   [&](const Copy& copy) { return copy.group >= thread.copy_group - still; });
     for (auto copy = thread.copies.begin(); copy != due; ++copy) {
+        if (watch != nullptr) {
+            watch->reads(copy->from, copy->there, __builtin_return_address(0));
+            watch->end_copy(copy->to, copy->bytes, __builtin_return_address(0));
+        }
         std::memcpy(copy->to, copy->from, copy->there);
         std::memset(copy->to + copy->there, 0, copy->bytes - copy->there);
     }

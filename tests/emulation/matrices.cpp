@@ -7,6 +7,8 @@
 #include <cmath>
 #include <cstring>
 
+#include "watch.hpp"
+
 namespace emulation {
 
 namespace {
@@ -168,6 +170,7 @@ void multiply(void* const* lanes) {
 
 void load_matrices(std::uint32_t (&matrices)[4], const void* shared_row, bool transposed, Place place) {
     check_shared(shared_row, 16, 16, "ldmatrix");
+    if (watch != nullptr) watch->reads(shared_row, 16, __builtin_return_address(0));
     MatrixLoad mine{matrices, static_cast<const unsigned char*>(shared_row)};
     if (transposed) {
         warp_collective("ldmatrix.trans", whole_warp, &mine, &deal_matrices<true>, place);

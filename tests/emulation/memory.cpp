@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "emulation/block.hpp"
+#include "watch.hpp"
 
 namespace emulation {
 
@@ -140,6 +141,7 @@ bool release(void* memory, int device) {
     live_regions().erase(region.pages);
     freed_regions().emplace(region.pages, region);
     memory_use(region.device).now -= rounded_up(std::max<std::size_t>(region.bytes, 1), alignment);
+    if (watch != nullptr) watch->freed(region.begin, region.bytes);
     madvise(region.pages, region.page_bytes, MADV_DONTNEED);
     mprotect(region.pages, region.page_bytes, PROT_NONE);
     return true;

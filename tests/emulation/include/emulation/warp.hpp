@@ -95,8 +95,7 @@ inline void __threadfence_system() {}
 // ---------------------------------------------------------------------------------------------------------
 
 inline void __syncwarp(unsigned mask = emulation::whole_warp, emulation::Place place = emulation::Place::current()) {
-    emulation::warp_collective(
-        "__syncwarp", mask, &mask, [](void* const*) {}, place);
+    emulation::warp_barrier(mask, place);
 }
 inline unsigned __activemask() {
     return emulation::lanes_alive();
