@@ -443,6 +443,7 @@ void Machine::finish(Warp& warp, std::size_t g) {
         gathering.lanes[std::countr_zero(absent)] = nullptr;
     }
     gathering.finish(gathering.lanes);
+    if (watch != nullptr) watch->warp_meeting(static_cast<unsigned>(&warp - warps_.data()));
     Thread* const first = &threads_[static_cast<std::size_t>(&warp - warps_.data()) * 32];
     for (unsigned lanes = gathering.here; lanes != 0; lanes &= lanes - 1) {
         Thread* const thread = first + std::countr_zero(lanes);
