@@ -311,13 +311,13 @@ __global__ void __launch_bounds__(threads, 2) add_products_kernel(TermTile<T> ti
     T* const shared = reinterpret_cast<T*>(dynamic_shared());
     const Place<S> place;
     const Matrix<T> terms{tile.terms, tile.rows, tile.columns, tile.stride};
-    const bool terms_aligned = terms.aligned(), summed_aligned = factor.summed.aligned();
+    const int terms_together = terms.together(), summed_together = factor.summed.together();
     const std::int64_t row = static_cast<std::int64_t>(blockIdx.x) * S::rows;
     const std::int64_t column = static_cast<std::int64_t>(blockIdx.y) * S::columns;
     const std::int64_t width = factor.summed.columns;
     const auto begin_stage = [&](int j, T* to) {
-        stage<S::rows, S::depth, S::pitch, threads>(to, terms, terms_aligned, row, j);
-        stage<S::depth, S::columns, S::columns, threads>(to + S::rows * S::pitch, factor.summed, summed_aligned, j,
+        stage<S::rows, S::depth, S::pitch, threads>(to, terms, terms_together, row, j);
+        stage<S::depth, S::columns, S::columns, threads>(to + S::rows * S::pitch, factor.summed, summed_together, j,
                                                          column);
         commit_copies();
     };
