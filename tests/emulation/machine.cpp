@@ -30,7 +30,6 @@ namespace context = boost::context::detail;
 // and the next begins on another; where no thread ever waits there is one worker.
 struct Worker {
     static constexpr std::size_t stack_bytes = std::size_t{1} << 17;
-    unsigned char* stack = nullptr;
     context::fcontext_t at = nullptr;
 };
 
@@ -141,9 +140,10 @@ void check_alignment(const void* memory, std::size_t alignment, const char* what
     fault("%s: %s is at no multiple of %zu bytes", what, place_of(memory).c_str(), alignment);
 }
 
+// Never destroyed, as all that may be asked for while the program ends.
+Machine& the_machine = *new Machine;
 Machine& machine() {
-    static Machine one;
-    return one;
+    return the_machine;
 }
 
 Machine::Machine() : shared_pages_{guarded_pages(shared_page_bytes)} {
@@ -274,8 +274,10 @@ Worker& Machine::idle_worker() {
     if (idle_.empty()) {
         workers_.push_back(std::make_unique<Worker>());
         Worker& fresh = *workers_.back();
-        fresh.stack = guarded_pages(Worker::stack_bytes);
-        fresh.at = context::make_fcontext(fresh.stack + Worker::stack_bytes, Worker::stack_bytes, &Machine::work);
+        unsigned char* const stack = guarded_pages(Worker::stack_bytes);
+        // Tops of stacks that lie a multiple of pages apart would all compete for a few lines of the cache.
+        const std::size_t used = Worker::stack_bytes - workers_.size() % 64 * 64 * 5;
+        fresh.at = context::make_fcontext(stack + used, used, &Machine::work);
         idle_.push_back(&fresh);
     }
     return *idle_.back();
@@ -386,7 +388,8 @@ void Machine::gather(const char* what, unsigned mask, void* mine, void (*finishe
     while (g < of.gatherings.size() && (of.gatherings[g].mask & mask) == 0) ++g;
     if (g == of.gatherings.size()) of.gatherings.push_back({what, mask, 0, place, {}, finisher});
     Gathering& gathering = of.gatherings[g];
-    if (gathering.mask != mask || std::strcmp(gathering.what, what) != 0) {
+    const bool same_thing = gathering.what == what || std::strcmp(gathering.what, what) == 0;
+    if (gathering.mask != mask || !same_thing) {
         fault("lanes of a warp disagree: one is at %s with mask %08x (%s:%u), another at %s with mask %08x (%s:%u)",
               gathering.what, gathering.mask, gathering.place.file_name(),
               static_cast<unsigned>(gathering.place.line()), what, mask, place.file_name(),

@@ -54,16 +54,14 @@ struct MatrixLoad {
 template <bool Transposed>
 void deal_matrices(void* const* lanes) {
     check_all_lanes(lanes, "ldmatrix");
-    const auto element = [&](int matrix, int row, int column) {
-        std::uint16_t bits = 0;
-        std::memcpy(&bits, static_cast<const MatrixLoad*>(lanes[8 * matrix + row])->row + 2 * column, 2);
-        return std::uint32_t{bits};
-    };
+    std::uint16_t elements[4][8][8];
+    for (int l = 0; l < 32; ++l) std::memcpy(elements[l / 8][l % 8], static_cast<const MatrixLoad*>(lanes[l])->row, 16);
     for (int l = 0; l < 32; ++l) {
         const int row = l / 4, column = 2 * (l % 4);
         for (int q = 0; q < 4; ++q) {
-            const std::uint32_t low = Transposed ? element(q, column, row) : element(q, row, column);
-            const std::uint32_t high = Transposed ? element(q, column + 1, row) : element(q, row, column + 1);
+            const auto& matrix = elements[q];
+            const std::uint32_t low = Transposed ? matrix[column][row] : matrix[row][column];
+            const std::uint32_t high = Transposed ? matrix[column + 1][row] : matrix[row][column + 1];
             static_cast<const MatrixLoad*>(lanes[l])->matrices[q] = low | high << 16;
         }
     }
@@ -80,29 +78,45 @@ struct Product {
 
 // What an A100's tensor core makes of c + a_0 b_0 + ... + a_7 b_7, as was measured (Fasi, Higham, Mikaitis, Pranesh
 // 2021): products are exact; all nine addends are cut, towards zero, at one bit below the last of the largest; their
-// sum is cut, towards zero, to fp32. Newer devices keep more.
-float sum_of_nine(float c, const float* products) {
-    float largest = std::fabs(c);
-    bool finite = std::isfinite(c);
+// sum is cut, towards zero, to fp32. Newer devices keep more. Eight sums at a time: c[j] += sum_k a[k] b[k][j].
+void add_eight_products(float* c, const float* a, const float (*b)[8]) {
+    constexpr std::uint32_t exponent_bits = 0x7f800000u, size_bits = 0x7fffffffu;
+    float products[8][8];
+    std::uint32_t largest[8];
+    std::uint32_t largest_of_all = 0;
+    for (int j = 0; j < 8; ++j) largest[j] = std::bit_cast<std::uint32_t>(c[j]) & size_bits;
     for (int k = 0; k < 8; ++k) {
-        largest = std::max(largest, std::fabs(products[k]));
-        finite = finite && std::isfinite(products[k]);
+        for (int j = 0; j < 8; ++j) {
+            products[k][j] = a[k] * b[k][j];
+            largest[j] = std::max(largest[j], std::bit_cast<std::uint32_t>(products[k][j]) & size_bits);
+        }
     }
-    if (!finite) {
-        for (int k = 0; k < 8; ++k) c += products[k];
-        return c;
+    for (int j = 0; j < 8; ++j) largest_of_all = std::max(largest_of_all, largest[j]);
+    if (largest_of_all >= exponent_bits) {  // infinite, or not a number
+        for (int k = 0; k < 8; ++k) {
+            for (int j = 0; j < 8; ++j) c[j] += products[k][j];
+        }
+        return;
     }
-    if (largest == 0) return 0;
-    // Multiples of 2^(exponent - 24), the largest below 2^25.
-    const int exponent = static_cast<int>(std::bit_cast<std::uint64_t>(static_cast<double>(largest)) >> 52) - 1023;
-    const auto power_of_two = [](int n) { return std::bit_cast<double>(static_cast<std::uint64_t>(n + 1023) << 52); };
-    const double scale = power_of_two(24 - exponent);
-    auto sum = static_cast<std::int32_t>(c * scale);
-    for (int k = 0; k < 8; ++k) sum += static_cast<std::int32_t>(products[k] * scale);
-    const auto size = static_cast<std::uint32_t>(sum < 0 ? -sum : sum);
-    const int extra = std::max(0, 8 - std::countl_zero(size));
-    const auto cut = static_cast<double>(size >> extra << extra) * power_of_two(exponent - 24);
-    return static_cast<float>(sum < 0 ? -cut : cut);
+    // Addends as multiples of 2^(exponent of the largest - 24): whole numbers below 2^25.
+    float unit[8], per_unit[8];
+    std::int32_t sums[8];
+    for (int j = 0; j < 8; ++j) {
+        const float power = std::max(std::bit_cast<float>(largest[j] & exponent_bits), 0x1p-100f);
+        unit[j] = power * 0x1p-24f;
+        per_unit[j] = 0x1p24f / power;
+        sums[j] = static_cast<std::int32_t>(c[j] * per_unit[j]);
+    }
+    for (int k = 0; k < 8; ++k) {
+        for (int j = 0; j < 8; ++j) sums[j] += static_cast<std::int32_t>(products[k][j] * per_unit[j]);
+    }
+    for (int j = 0; j < 8; ++j) {
+        const std::int32_t size = std::abs(sums[j]);
+        const auto nearest = static_cast<float>(size);
+        const std::uint32_t above = static_cast<std::int32_t>(nearest) > size ? 1 : 0;
+        const auto cut = std::bit_cast<float>(std::bit_cast<std::uint32_t>(nearest) - above);
+        c[j] = (sums[j] < 0 ? -cut : cut) * unit[j];
+    }
 }
 
 // PTX manual, "Matrix Fragments for mma.m16n8k16 with floating point type". Lane l = 4 g + t holds
@@ -111,31 +125,30 @@ float sum_of_nine(float c, const float* products) {
 //     c: rows g, g, g + 8, g + 8 at columns 2 t, 2 t + 1, 2 t, 2 t + 1
 void multiply(void* const* lanes) {
     check_all_lanes(lanes, "mma");
-    float a[16][16], b[8][16];
+    std::uint16_t a_bits[16][16], b_bits[16][8];
+    float c[16][8];
     for (int l = 0; l < 32; ++l) {
         const auto& mine = *static_cast<const Product*>(lanes[l]);
         const int g = l / 4, t = l % 4;
         for (int r = 0; r < 4; ++r) {
-            const int row = g + 8 * (r % 2), column = 2 * t + 8 * (r / 2);
-            a[row][column] = from_half_bits(static_cast<std::uint16_t>(mine.a[r] & 0xffff));
-            a[row][column + 1] = from_half_bits(static_cast<std::uint16_t>(mine.a[r] >> 16));
+            std::memcpy(&a_bits[g + 8 * (r % 2)][2 * t + 8 * (r / 2)], &mine.a[r], 4);
+            c[g + 8 * (r / 2)][2 * t + r % 2] = mine.c[r];
         }
         for (int r = 0; r < 2; ++r) {
-            b[g][2 * t + 8 * r] = from_half_bits(static_cast<std::uint16_t>(mine.b[r] & 0xffff));
-            b[g][2 * t + 8 * r + 1] = from_half_bits(static_cast<std::uint16_t>(mine.b[r] >> 16));
+            b_bits[2 * t + 8 * r][g] = static_cast<std::uint16_t>(mine.b[r] & 0xffff);
+            b_bits[2 * t + 8 * r + 1][g] = static_cast<std::uint16_t>(mine.b[r] >> 16);
         }
     }
+    float a[16][16], b[16][8];
+    for (int i = 0; i < 256; ++i) a[i / 16][i % 16] = from_half_bits(a_bits[i / 16][i % 16]);
+    for (int i = 0; i < 128; ++i) b[i / 8][i % 8] = from_half_bits(b_bits[i / 8][i % 8]);
+    for (int row = 0; row < 16; ++row) {
+        add_eight_products(c[row], a[row], b);
+        add_eight_products(c[row], a[row] + 8, b + 8);
+    }
     for (int l = 0; l < 32; ++l) {
-        const int g = l / 4, t = l % 4;
-        float* const c = static_cast<const Product*>(lanes[l])->c;
-        for (int r = 0; r < 4; ++r) {
-            const float *const row = a[g + 8 * (r / 2)], *const column = b[2 * t + r % 2];
-            for (int half = 0; half < 16; half += 8) {
-                float products[8];
-                for (int k = 0; k < 8; ++k) products[k] = row[half + k] * column[half + k];
-                c[r] = sum_of_nine(c[r], products);
-            }
-        }
+        float* const mine = static_cast<const Product*>(lanes[l])->c;
+        for (int r = 0; r < 4; ++r) mine[r] = c[l / 4 + 8 * (r / 2)][2 * (l % 4) + r % 2];
     }
 }
 

@@ -31,7 +31,7 @@ struct Arena {
     std::size_t used = 0;
 };
 std::vector<Arena>& arenas() {
-    static std::vector<Arena> all;
+    static auto& all = *new std::vector<Arena>;
     return all;
 }
 
@@ -52,11 +52,11 @@ struct Region {
 // By their first page. Those that were freed are kept, to be named.
 using Regions = std::map<const unsigned char*, Region>;
 Regions& live_regions() {
-    static Regions all;
+    static auto& all = *new Regions;
     return all;
 }
 Regions& freed_regions() {
-    static Regions all;
+    static auto& all = *new Regions;
     return all;
 }
 
@@ -192,13 +192,13 @@ void check_guards(const std::string& after) {
 }
 
 MemoryUse& memory_use(int device) {
-    static std::map<int, MemoryUse> use;
+    static auto& use = *new std::map<int, MemoryUse>;
     return use[device];
 }
 
 FaultsInWords::FaultsInWords() {
     // A thread's own stack may be what overflowed.
-    static std::vector<unsigned char> stack(std::size_t{1} << 16);
+    static auto& stack = *new std::vector<unsigned char>(std::size_t{1} << 16);
     stack_t other{};
     other.ss_sp = stack.data();
     other.ss_size = stack.size();
