@@ -112,7 +112,7 @@ Kernel find(const void* address) {
 }  // namespace
 
 const Kernel& kernel_at(const void* address) {
-    static std::map<const void*, Kernel> known;
+    static auto& known = *new std::map<const void*, Kernel>;
     const auto found = known.find(address);
     return found != known.end() ? found->second : known.emplace(address, find(address)).first->second;
 }

@@ -25,7 +25,7 @@
 // reaches its peak with wgmma only):
 //
 //                        shared memory, of the time of products     from L2, of 24 bytes a clock and multiprocessor
-//     narrow             41 %                                       13 bytes
+//     narrow             62 %                                       13 bytes
 //     wide, d <= 256     62 %                                       13 bytes: the staying tile is resident
 //     wide, d = 1024     62 %                                       25 bytes: no longer; L2 and tensor cores in balance
 
@@ -173,54 +173,83 @@ __device__ inline Lane lane_of_thread() {
 template <int Blocks>
 using Sums = float[Blocks][8][4];
 
-// c += <x, y> over `Steps` times 16 coordinates of the slices, from step `begin` on; the small products first.
-template <int Steps, int Blocks>
-__device__ inline void add_steps(const unsigned char* x, const unsigned char* y, const Lane& lane, int begin,
-                                 Sums<Blocks>& c) {
-    std::uint32_t x_high[Steps][Blocks][4], x_low[Steps][Blocks][4];
+// A step: 16 coordinates, of a warp's staying points and of 16 of its summed ones.
+template <int Blocks>
+using XStep = std::uint32_t[Blocks][4];
+using YStep = std::uint32_t[4];
+
+template <int Blocks>
+__device__ inline void load_x(const unsigned char* slice, const Lane& lane, int step, XStep<Blocks>& to) {
+    const unsigned char* const from = slice + lane.x + (lane.x_unit ^ (step << 5));
 #pragma unroll
-    for (int s = 0; s < Steps; ++s) {
-        const unsigned char* const from = x + lane.x + (lane.x_unit ^ ((begin + s) << 5));
+    for (int m = 0; m < Blocks; ++m) load_matrices(to[m], from + m * 16 * row_bytes);
+}
+__device__ inline void load_y(const unsigned char* slice, const Lane& lane, int step, int n, YStep& to) {
+    load_matrices(to, slice + lane.y + (lane.y_unit ^ (step << 5)) + n * 8 * row_bytes);
+}
+template <int Blocks>
+__device__ inline void multiply_add(const XStep<Blocks>& x, const YStep& y, int n, Sums<Blocks>& c) {
 #pragma unroll
-        for (int m = 0; m < Blocks; ++m) {
-            load_matrices(x_high[s][m], from + m * 16 * row_bytes);
-            load_matrices(x_low[s][m], from + m * 16 * row_bytes + half_bytes);
-        }
-    }
-#pragma unroll
-    for (int n = 0; n < 8; n += 2) {
-        std::uint32_t y_high[Steps][4], y_low[Steps][4];
-#pragma unroll
-        for (int s = 0; s < Steps; ++s) {
-            const unsigned char* const from = y + lane.y + (lane.y_unit ^ ((begin + s) << 5)) + n * 8 * row_bytes;
-            load_matrices(y_high[s], from);
-            load_matrices(y_low[s], from + half_bytes);
-        }
-        const auto multiply = [&](const auto& a, const auto& b) {
-#pragma unroll
-            for (int m = 0; m < Blocks; ++m) {
-                multiply_add(c[m][n], a[m], b[0], b[1]);
-                multiply_add(c[m][n + 1], a[m], b[2], b[3]);
-            }
-        };
-#pragma unroll
-        for (int s = 0; s < Steps; ++s) {
-            multiply(x_low[s], y_high[s]);
-            multiply(x_high[s], y_low[s]);
-        }
-#pragma unroll
-        for (int s = 0; s < Steps; ++s) multiply(x_high[s], y_high[s]);
+    for (int m = 0; m < Blocks; ++m) {
+        cuda::multiply_add(c[m][n], x[m], y[0], y[1]);
+        cuda::multiply_add(c[m][n + 1], x[m], y[2], y[3]);
     }
 }
 
-// c += <x, y> over up to 32 coordinates from step `begin` on, as far as `dimension` goes.
+// c += the small products of a step, then, when those of all steps are in, the large ones.
 template <int Blocks>
-__device__ inline void add_half_slice(const unsigned char* x, const unsigned char* y, const Lane& lane, int begin,
-                                      int dimension, Sums<Blocks>& c) {
-    if (dimension > 16 * begin + 16) {
-        add_steps<2>(x, y, lane, begin, c);
-    } else {
-        add_steps<1>(x, y, lane, begin, c);
+__device__ inline void add_small(const unsigned char* x, const unsigned char* y, const Lane& lane, int step,
+                                 Sums<Blocks>& c) {
+    XStep<Blocks> x_high, x_low;
+    load_x<Blocks>(x, lane, step, x_high);
+    load_x<Blocks>(x + half_bytes, lane, step, x_low);
+#pragma unroll
+    for (int n = 0; n < 8; n += 2) {
+        YStep y_high, y_low;
+        load_y(y, lane, step, n, y_high);
+        load_y(y + half_bytes, lane, step, n, y_low);
+        multiply_add<Blocks>(x_low, y_high, n, c);
+        multiply_add<Blocks>(x_high, y_low, n, c);
+    }
+}
+template <int Blocks>
+__device__ inline void add_large(const unsigned char* x, const unsigned char* y, const Lane& lane, int step,
+                                 Sums<Blocks>& c) {
+    XStep<Blocks> x_high;
+    load_x<Blocks>(x, lane, step, x_high);
+#pragma unroll
+    for (int n = 0; n < 8; n += 2) {
+        YStep y_high;
+        load_y(y, lane, step, n, y_high);
+        multiply_add<Blocks>(x_high, y_high, n, c);
+    }
+}
+
+// Both of `Steps` steps from `begin` on, where there are registers for all that is read: each of it once.
+template <int Steps, int Blocks>
+__device__ inline void add_steps(const unsigned char* x, const unsigned char* y, const Lane& lane, int begin,
+                                 Sums<Blocks>& c) {
+    XStep<Blocks> x_high[Steps], x_low[Steps];
+#pragma unroll
+    for (int s = 0; s < Steps; ++s) {
+        load_x<Blocks>(x, lane, begin + s, x_high[s]);
+        load_x<Blocks>(x + half_bytes, lane, begin + s, x_low[s]);
+    }
+#pragma unroll
+    for (int n = 0; n < 8; n += 2) {
+        YStep y_high[Steps], y_low[Steps];
+#pragma unroll
+        for (int s = 0; s < Steps; ++s) {
+            load_y(y, lane, begin + s, n, y_high[s]);
+            load_y(y + half_bytes, lane, begin + s, n, y_low[s]);
+        }
+#pragma unroll
+        for (int s = 0; s < Steps; ++s) {
+            multiply_add<Blocks>(x_low[s], y_high[s], n, c);
+            multiply_add<Blocks>(x_high[s], y_low[s], n, c);
+        }
+#pragma unroll
+        for (int s = 0; s < Steps; ++s) multiply_add<Blocks>(x_high[s], y_high[s], n, c);
     }
 }
 
@@ -274,6 +303,7 @@ __global__ void __launch_bounds__(Narrow::threads, Narrow::together)
     float* const numbers = reinterpret_cast<float*>(y + stages * slice_bytes);
     const Place place = place_of_block(problem);
     const Lane lane = lane_of_thread<Narrow>();
+    const int steps = (problem.dimension + 15) / 16;
     Epilogue epilogue{parameters, problem, place, lane,
                       reinterpret_cast<unsigned char*>(numbers) + stages * number_bytes};
     ColumnNumbers<Narrow::threads> soon;
@@ -300,10 +330,11 @@ __global__ void __launch_bounds__(Narrow::threads, Narrow::together)
         commit_copies();
         Sums<Narrow::blocks> c;
         set_zero(c);
-        add_half_slice(x, y + stage * slice_bytes, lane, 0, problem.dimension, c);
-        if (problem.dimension > depth / 2) {
-            add_half_slice(x, y + stage * slice_bytes, lane, 2, problem.dimension, c);
-        }
+        const unsigned char* const here = y + stage * slice_bytes;
+#pragma unroll 1
+        for (int step = 0; step < steps; ++step) add_small(x, here, lane, step, c);
+#pragma unroll 1
+        for (int step = 0; step < steps; ++step) add_large(x, here, lane, step, c);
         if (Epilogue::uses_columns && more) soon.store(numbers + next * 2 * side);
         epilogue.tile(c, column, place.end, numbers + stage * 2 * side);
     }
@@ -364,7 +395,11 @@ __global__ void __launch_bounds__(Wide::threads, Wide::together)
             for (int begin = 0; begin < 4 && 16 * begin < left; begin += 2) {
                 Sums<Wide::blocks> part;
                 set_zero(part);
-                add_half_slice(x, y, lane, begin, left, part);
+                if (left > 16 * begin + 16) {
+                    add_steps<2>(x, y, lane, begin, part);
+                } else {
+                    add_steps<1>(x, y, lane, begin, part);
+                }
                 add(part, all);
             }
             stage = 1 - stage;

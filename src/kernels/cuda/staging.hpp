@@ -81,25 +81,15 @@ __device__ inline void stage(T* block, const Matrix<T>& from, bool aligned, std:
     }
 }
 
-// Where a thread works within the tile of a block of 256: warps 4 x 2, lanes 4 x 8. Two rows beside one another in
-// neighbouring lanes, so that half a warp reads 8 different columns and 2 different rows: 16-byte loads of either then
-// take two passes over the banks, not four (the interleaved lane layout of CUTLASS' SIMT products).
-struct Place {
-    int warp_row, warp_column, lane_row, lane_column;
-    __device__ Place() {
-        const unsigned lane = threadIdx.x % 32, warp = threadIdx.x / 32;
-        warp_row = static_cast<int>(warp % 4);
-        warp_column = static_cast<int>(warp / 4);
-        lane_row = static_cast<int>(lane / 16 * 2 + lane % 2);
-        lane_column = static_cast<int>(lane / 2 % 8);
-    }
+// Where a lane works within its warp's tile: 4 x 8 lanes. Two rows beside one another in neighbouring lanes, so that
+// half a warp reads 8 different columns and 2 different rows: 16-byte loads of either then take two passes over the
+// banks, not four (the interleaved lane layout of CUTLASS' SIMT products).
+constexpr int lane_rows = 4, lane_columns = 8;
+struct LanePlace {
+    int row, column;
+    __device__ LanePlace()
+        : row{static_cast<int>(threadIdx.x % 32 / 16 * 2 + threadIdx.x % 2)},
+          column{static_cast<int>(threadIdx.x % 16 / 2)} {}
 };
-constexpr int warp_rows = 4, warp_columns = 2, lane_rows = 4, lane_columns = 8;
-
-// The sum over the lanes that share a row, in a fixed order; every lane gets it.
-__device__ inline double sum_over_columns(double of_lane) {
-    for (int lanes = 2; lanes < 16; lanes *= 2) of_lane += __shfl_xor_sync(0xffffffffu, of_lane, lanes);
-    return of_lane;
-}
 
 }  // namespace convoy::cuda

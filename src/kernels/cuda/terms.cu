@@ -24,12 +24,14 @@ constexpr int warps = threads / 32;
 
 // --- A warp a row ---
 
-template <int Rows = 1>
-Shape warps_on_rows(std::int64_t rows) {
-    return {dim3{static_cast<unsigned>(ceil_div<std::int64_t>(rows, warps * Rows))}, dim3{threads}};
+constexpr int row_threads = 128, row_warps = row_threads / 32;
+
+// `each` rows a warp.
+Shape warps_on_rows(std::int64_t rows, int each = 1) {
+    return {dim3{static_cast<unsigned>(ceil_div<std::int64_t>(rows, row_warps * each))}, dim3{row_threads}};
 }
 __device__ inline std::int64_t row_of_warp() {
-    return static_cast<std::int64_t>(blockIdx.x) * warps + threadIdx.x / 32;
+    return static_cast<std::int64_t>(blockIdx.x) * row_warps + threadIdx.x / 32;
 }
 __device__ inline int lane() {
     return static_cast<int>(threadIdx.x % 32);
@@ -58,7 +60,7 @@ __device__ __forceinline__ void sum_row(std::int64_t columns, double* to, const 
     for (std::int64_t begin = 0; begin < columns; begin += span) {
         const std::int64_t end = smaller(begin + span, columns);
         T run[N] = {};
-#pragma unroll 4
+#pragma unroll 8
         for (std::int64_t j = begin + lane(); j < end; j += 32) add(j, run);
 #pragma unroll
         for (int n = 0; n < N; ++n) sums[n] += static_cast<double>(run[n]);
@@ -71,14 +73,14 @@ __device__ __forceinline__ void sum_row(std::int64_t columns, double* to, const 
 }
 
 template <class T>
-__global__ void __launch_bounds__(threads)
+__global__ void __launch_bounds__(row_threads, 8)
     raise_maximum_kernel(TermTile<T> tile, T* __restrict__ maximum, T* __restrict__ rescale) {
     const std::int64_t i = row_of_warp();
     if (i >= tile.rows) return;
     const T* const __restrict__ logits = tile.terms + i * tile.stride;
     const T old = maximum[i];
     T largest = old;
-#pragma unroll 4
+#pragma unroll 8
     for (std::int64_t j = lane(); j < tile.columns; j += 32) largest = logits[j] > largest ? logits[j] : largest;
     largest = maximum_over_warp(largest);
     if (lane() != 0) return;
@@ -87,7 +89,7 @@ __global__ void __launch_bounds__(threads)
 }
 
 template <class T>
-__global__ void __launch_bounds__(threads)
+__global__ void __launch_bounds__(row_threads, 8)
     rescale_kernel(const T* __restrict__ rescale, std::int64_t rows, std::int64_t width, double* __restrict__ sums,
                    double* __restrict__ values) {
     const std::int64_t i = row_of_warp();
@@ -99,7 +101,7 @@ __global__ void __launch_bounds__(threads)
 }
 
 template <class T>
-__global__ void __launch_bounds__(threads)
+__global__ void __launch_bounds__(row_threads, 8)
     exponentials_kernel(TermTile<T> tile, const T* __restrict__ shift, double* __restrict__ sums) {
     const std::int64_t i = row_of_warp();
     if (i >= tile.rows) return;
@@ -114,7 +116,7 @@ __global__ void __launch_bounds__(threads)
 }
 
 template <class T>
-__global__ void __launch_bounds__(threads)
+__global__ void __launch_bounds__(row_threads, 8)
     add_costs_kernel(TermTile<T> tile, const T* __restrict__ costs, double* __restrict__ values) {
     const std::int64_t i = row_of_warp();
     if (i >= tile.rows) return;
@@ -135,8 +137,9 @@ struct Densities {
 };
 
 template <class T>
-__global__ void __launch_bounds__(threads) add_values_kernel(TermTile<T> tile, Densities<T> densities,
-                                                             const T* __restrict__ costs, double* __restrict__ values) {
+__global__ void __launch_bounds__(row_threads, 8)
+    add_values_kernel(TermTile<T> tile, Densities<T> densities, const T* __restrict__ costs,
+                      double* __restrict__ values) {
     const std::int64_t i = row_of_warp();
     if (i >= tile.rows) return;
     const T* const __restrict__ terms = tile.terms + i * tile.stride;
@@ -154,7 +157,7 @@ __global__ void __launch_bounds__(threads) add_values_kernel(TermTile<T> tile, D
 constexpr int rows_of_warp = 4;
 
 template <class T, int Width>
-__global__ void __launch_bounds__(threads)
+__global__ void __launch_bounds__(row_threads, 4)
     add_few_columns_kernel(TermTile<T> tile, const T* __restrict__ v, int width, double* __restrict__ values) {
     const std::int64_t first = row_of_warp() * rows_of_warp;
     if (first >= tile.rows) return;
@@ -188,23 +191,47 @@ __global__ void __launch_bounds__(threads)
 
 // --- Register blocks ---
 
-template <class T, int ThreadRows, int ThreadColumns>
+// A block of threads has Rows x Columns warps, each with lane_rows ThreadRows x lane_columns ThreadColumns outputs, and
+// what is left of its warps share the terms of a row among them, in `slices`.
+template <class T, int ThreadRows, int ThreadColumns, int Rows, int Columns>
 struct BlockShape {
-    static constexpr int rows = warp_rows * lane_rows * ThreadRows;
-    static constexpr int columns = warp_columns * lane_columns * ThreadColumns;
-    static constexpr int depth = 4 * numbers_of_vector<T>;  // terms of a stage: 64 bytes of a row
-    static constexpr int pitch = 5 * numbers_of_vector<T>;
-    static constexpr int numbers = rows * pitch + depth * columns;  // of a stage
+    static constexpr int width = numbers_of_vector<T>;
+    static constexpr int thread_rows = ThreadRows, thread_columns = ThreadColumns;
+    static constexpr int slices = warps / (Rows * Columns);
+    static constexpr int rows = Rows * lane_rows * ThreadRows, columns = Columns * lane_columns * ThreadColumns;
+    static constexpr int vectors = slices < 4 ? 4 : slices;  // terms of a row in a stage
+    static constexpr int depth = vectors * width;
+    static constexpr int pitch = depth + width;  // an odd number of vectors: 8 rows begin on different banks
+    static constexpr int stage = rows * pitch + depth * columns;
+    static constexpr int numbers = 2 * stage + slices * rows * columns;
+
+    static_assert(warps % (Rows * Columns) == 0 && vectors % slices == 0);
+};
+
+// A thread's place in the block of outputs: first_row and every lane_rows-th from there; of the columns, vectors.
+template <class S>
+struct Place {
+    LanePlace lane;
+    int slice, first_row, first_column;
+    __device__ Place() {
+        const auto warp = static_cast<int>(threadIdx.x / 32), tile = warp / S::slices;
+        constexpr int rows = S::rows / (lane_rows * S::thread_rows);
+        slice = warp % S::slices;
+        first_row = tile % rows * lane_rows * S::thread_rows + lane.row;
+        first_column = tile / rows * lane_columns * S::thread_columns + lane.column * S::width;
+    }
+    __device__ int row(int r) const { return first_row + r * lane_rows; }
+    __device__ int column(int c) const { return first_column + c / S::width * lane_columns * S::width + c % S::width; }
 };
 
 // What the terms are multiplied with. Columns: v_jk.
 template <class T>
 struct ColumnFactor {
     static constexpr bool of_rows = false;  // it looks at x
-    Matrix<T> summed;                       // columns, or y
+    Matrix<T> summed;                       // v, or y
     Matrix<T> staying;                      // x
     const T* costs = nullptr;               // terms are divided by these
-    T scale = 1;
+    double scale = 1;
     __device__ T operator()(T, T v) const { return v; }
 };
 
@@ -217,8 +244,8 @@ struct GradientFactor : ColumnFactor<T> {
 };
 
 // The gradient of |z| is z / |z|, and 0 at 0: terms are divided once, where they lie.
-template <class T, class S>
-__device__ void divide_terms(T* panel, const T* costs, std::int64_t stride, int rows, int columns) {
+template <class S, class T>
+__device__ void divide_terms(T* panel, const T* costs, std::int64_t stride, std::int64_t rows, std::int64_t columns) {
     for (int n = threadIdx.x; n < S::rows * S::depth; n += threads) {
         const int i = n / S::depth, j = n % S::depth;
         if (i >= rows || j >= columns) continue;
@@ -229,108 +256,112 @@ __device__ void divide_terms(T* panel, const T* costs, std::int64_t stride, int 
     __syncthreads();
 }
 
-// One stage: terms along a row are a vector, and so are neighbouring numbers of a row of `summed`.
-template <class S, class T, class Factor, int ThreadRows, int ThreadColumns>
-__device__ __forceinline__ void add_products(const Factor& factor, const T* terms, const T* summed,
-                                             const T (&x)[ThreadRows][ThreadColumns],
-                                             T (&sums)[ThreadRows][ThreadColumns]) {
-    constexpr int width = numbers_of_vector<T>;
-#pragma unroll 1
-    for (int j = 0; j < S::depth; j += width) {
-        Numbers<T, width> p[ThreadRows];
+template <class S, class T>
+using Sums = T[S::thread_rows][S::thread_columns];
+
+// One vector of terms of a row, times as many rows of `summed`.
+template <class S, class T, class Factor>
+__device__ __forceinline__ void add_products(const Factor& factor, const T* terms, const T* summed, const Sums<S, T>& x,
+                                             Sums<S, T>& sums) {
+    Numbers<T, S::width> p[S::thread_rows];
 #pragma unroll
-        for (int r = 0; r < ThreadRows; ++r) p[r] = load<width>(terms + r * lane_rows * S::pitch + j);
+    for (int r = 0; r < S::thread_rows; ++r) p[r] = load<S::width>(terms + r * lane_rows * S::pitch);
 #pragma unroll
-        for (int n = 0; n < width; ++n) {
+    for (int n = 0; n < S::width; ++n) {
 #pragma unroll
-            for (int c = 0; c < ThreadColumns; c += width) {
-                const auto y = load<width>(summed + (j + n) * S::columns + c * lane_columns);
+        for (int c = 0; c < S::thread_columns; c += S::width) {
+            const auto y = load<S::width>(summed + n * S::columns + c * lane_columns);
 #pragma unroll
-                for (int k = 0; k < width; ++k) {
+            for (int k = 0; k < S::width; ++k) {
 #pragma unroll
-                    for (int r = 0; r < ThreadRows; ++r) {
-                        sums[r][c + k] = p[r].at[n] * factor(x[r][c + k], y.at[k]) + sums[r][c + k];
-                    }
+                for (int r = 0; r < S::thread_rows; ++r) {
+                    sums[r][c + k] = p[r].at[n] * factor(x[r][c + k], y.at[k]) + sums[r][c + k];
                 }
             }
         }
     }
 }
 
-// The place in a row of `values` (and of y and x) of a thread's c-th column.
-template <class T>
-__device__ int column_of(int c, const Place& place) {
-    constexpr int width = numbers_of_vector<T>;
-    return (c / width * lane_columns + place.lane_column) * width + c % width;
+// The sums so far, slice after slice in order, to the block's rows x columns outputs; they begin again at 0. All
+// threads of the block: through shared memory, so that neighbours in a row of `values` are neighbouring threads'.
+template <class S, class T>
+__device__ __forceinline__ void add_to_outputs(Sums<S, T>& sums, T* parts, int rows, int columns, double scale,
+                                               double* values, std::int64_t width) {
+    const Place<S> place;
+#pragma unroll
+    for (int n = 0; n < S::thread_rows * S::thread_columns; ++n) {
+        const int r = n / S::thread_columns, c = n % S::thread_columns;
+        parts[(place.slice * S::rows + place.row(r)) * S::columns + place.column(c)] = sums[r][c];
+        sums[r][c] = 0;
+    }
+    __syncthreads();
+#pragma unroll 4
+    for (int n = threadIdx.x; n < S::rows * S::columns; n += threads) {
+        double sum = 0;
+#pragma unroll
+        for (int slice = 0; slice < S::slices; ++slice)
+            sum += static_cast<double>(parts[slice * S::rows * S::columns + n]);
+        const int r = n / S::columns, c = n % S::columns;
+        if (r < rows && c < columns) values[r * width + c] += scale * sum;
+    }
 }
 
-template <class T, int ThreadRows, int ThreadColumns, class Factor>
+template <class T, class S, class Factor>
 __global__ void __launch_bounds__(threads, 2) add_products_kernel(TermTile<T> tile, Factor factor, double* values) {
-    using S = BlockShape<T, ThreadRows, ThreadColumns>;
     T* const shared = reinterpret_cast<T*>(dynamic_shared());
-    const Place place;
+    const Place<S> place;
     const Matrix<T> terms{tile.terms, tile.rows, tile.columns, tile.stride};
     const bool terms_aligned = terms.aligned(), summed_aligned = factor.summed.aligned();
     const std::int64_t row = static_cast<std::int64_t>(blockIdx.x) * S::rows;
     const std::int64_t column = static_cast<std::int64_t>(blockIdx.y) * S::columns;
     const std::int64_t width = factor.summed.columns;
-    const auto begin_stage = [&](std::int64_t j, int at) {
-        T* const to = shared + at * S::numbers;
+    const auto begin_stage = [&](int j, T* to) {
         stage<S::rows, S::depth, S::pitch, threads>(to, terms, terms_aligned, row, j);
         stage<S::depth, S::columns, S::columns, threads>(to + S::rows * S::pitch, factor.summed, summed_aligned, j,
                                                          column);
         commit_copies();
     };
-
-    const std::int64_t i = row + place.warp_row * lane_rows * ThreadRows + place.lane_row;
-    const std::int64_t k = column + place.warp_column * lane_columns * ThreadColumns;
-    T x[ThreadRows][ThreadColumns] = {}, sums[ThreadRows][ThreadColumns] = {};
+    Sums<S, T> x = {}, sums = {};
     if constexpr (Factor::of_rows) {
 #pragma unroll
-        for (int n = 0; n < ThreadRows * ThreadColumns; ++n) {
-            const int r = n / ThreadColumns, c = n % ThreadColumns;
-            x[r][c] = factor.staying.data[smaller(i + r * lane_rows, tile.rows - 1) * width +
-                                          smaller(k + column_of<T>(c, place), width - 1)];
+        for (int n = 0; n < S::thread_rows * S::thread_columns; ++n) {
+            const int r = n / S::thread_columns, c = n % S::thread_columns;
+            x[r][c] = factor.staying.data[smaller(row + place.row(r), tile.rows - 1) * width +
+                                          smaller(column + place.column(c), width - 1)];
         }
     }
-    const int own_terms = static_cast<int>(i - row) * S::pitch;
-    const int own_summed = S::rows * S::pitch + static_cast<int>(k - column) + place.lane_column * numbers_of_vector<T>;
 
-    if (tile.columns > 0) begin_stage(0, 0);
+    if (tile.columns > 0) begin_stage(0, shared);
+    const auto columns = static_cast<int>(tile.columns);
     int at = 0;
-    for (std::int64_t j = 0; j < tile.columns; at ^= 1) {
+    for (int j = 0; j < columns; at ^= 1) {
         wait_for_copies<0>();
         __syncthreads();
-        T* const stage_terms = shared + at * S::numbers;
+        T* const here = shared + at * S::stage;
         if (Factor::of_rows && factor.costs != nullptr) {
-            divide_terms<T, S>(stage_terms, factor.costs + row * tile.stride + j, tile.stride,
-                               static_cast<int>(smaller(tile.rows - row, S::rows)),
-                               static_cast<int>(smaller(tile.columns - j, S::depth)));
+            divide_terms<S>(here, factor.costs + row * tile.stride + j, tile.stride, tile.rows - row, tile.columns - j);
         }
         j += S::depth;
-        if (j < tile.columns) begin_stage(j, at ^ 1);
-        add_products<S>(factor, stage_terms + own_terms, stage_terms + own_summed, x, sums);
-        if (j % longest_run != 0 && j < tile.columns) continue;
-#pragma unroll
-        for (int n = 0; n < ThreadRows * ThreadColumns; ++n) {
-            const int r = n / ThreadColumns, c = n % ThreadColumns;
-            const std::int64_t to_row = i + r * lane_rows, to_column = k + column_of<T>(c, place);
-            if (to_row < tile.rows && to_column < width) {
-                values[to_row * width + to_column] +=
-                    static_cast<double>(factor.scale) * static_cast<double>(sums[r][c]);
-            }
-            sums[r][c] = 0;
+        if (j < columns) begin_stage(j, shared + (at ^ 1) * S::stage);
+#pragma unroll 1
+        for (int k = place.slice * S::width; k < S::depth; k += S::slices * S::width) {
+            add_products<S>(factor, here + place.first_row * S::pitch + k,
+                            here + S::rows * S::pitch + k * S::columns + place.first_column, x, sums);
+        }
+        if (j % (longest_run * S::slices) == 0 || j >= columns) {
+            add_to_outputs<S>(sums, shared + 2 * S::stage, static_cast<int>(smaller(tile.rows - row, S::rows)),
+                              static_cast<int>(smaller(width - column, S::columns)), factor.scale,
+                              values + row * width + column, width);
         }
     }
 }
 
-template <int ThreadRows, int ThreadColumns, class T, class Factor>
+template <class S, class T, class Factor>
 void launch_products(const TermTile<T>& tile, const Factor& factor, double* values, cudaStream_t stream) {
-    using S = BlockShape<T, ThreadRows, ThreadColumns>;
     const Shape shape{dim3{static_cast<unsigned>(ceil_div<std::int64_t>(tile.rows, S::rows)),
                            static_cast<unsigned>(ceil_div<std::int64_t>(factor.summed.columns, S::columns))},
-                      dim3{threads}, 2 * S::numbers * sizeof(T)};
-    launch(add_products_kernel<T, ThreadRows, ThreadColumns, Factor>, shape, stream, tile, factor, values);
+                      dim3{threads}, S::numbers * sizeof(T)};
+    launch(add_products_kernel<T, S, Factor>, shape, stream, tile, factor, values);
 }
 
 }  // namespace
@@ -355,22 +386,22 @@ template <class T>
 void launch_add_columns(const TermTile<T>& tile, const T* v, std::int64_t width, double* values, cudaStream_t stream) {
     if (width == 0) return;
     const auto few = [&](auto kernel) {
-        launch(kernel, warps_on_rows<rows_of_warp>(tile.rows), stream, tile, v, static_cast<int>(width), values);
+        launch(kernel, warps_on_rows(tile.rows, rows_of_warp), stream, tile, v, static_cast<int>(width), values);
     };
     if (width == 1) return few(add_few_columns_kernel<T, 1>);
     if (width == 2) return few(add_few_columns_kernel<T, 2>);
     if (width <= 4) return few(add_few_columns_kernel<T, 4>);
     if (width <= 8) return few(add_few_columns_kernel<T, 8>);
     const ColumnFactor<T> factor{{v, tile.columns, width, width}, {}};
-    if constexpr (sizeof(T) == 4) {
-        // Large blocks do more with a number that they load, where there are blocks enough to fill a device.
-        using Large = BlockShape<T, 8, 8>;
-        constexpr std::int64_t enough = 128;
-        if (ceil_div<std::int64_t>(tile.rows, Large::rows) * ceil_div<std::int64_t>(width, Large::columns) >= enough) {
-            return launch_products<8, 8>(tile, factor, values, stream);
-        }
-    }
-    launch_products<4, 4>(tile, factor, values, stream);
+    // Large blocks do more with a number that they load, where there are blocks enough to fill a device.
+    constexpr std::int64_t enough = 96;
+    constexpr int columns = numbers_of_vector<T> * 2;  // of a thread
+    using Large = BlockShape<T, 8, columns, 4, 2>;
+    using Small = BlockShape<T, 8, columns, 1, 1>;
+    const bool large =
+        ceil_div<std::int64_t>(tile.rows, Large::rows) * ceil_div<std::int64_t>(width, Large::columns) >= enough;
+    if (large) return launch_products<Large>(tile, factor, values, stream);
+    launch_products<Small>(tile, factor, values, stream);
 }
 
 template <class T>
@@ -392,11 +423,11 @@ void launch_add_gradients(const TermTile<T>& tile, const Pairs<T>& pairs, const 
     ColumnFactor<T> points{{pairs.summed.points, pairs.summed.rows, d, d}, {pairs.staying.points, tile.rows, d, d}};
     const auto with = [&](auto form) {
         using Form = typename decltype(form)::type;
-        launch_products<4, 4>(tile, GradientFactor<T, Form>{points, Form{pairs}}, values, stream);
+        launch_products<BlockShape<T, 4, 4, 2, 1>>(tile, GradientFactor<T, Form>{points, Form{pairs}}, values, stream);
     };
     if (pairs.form == PairForm::power) return with_power_form(pairs.p, with);
     if (pairs.form == PairForm::root) points.costs = costs;
-    if (pairs.form == PairForm::square) points.scale = 2 * pairs.factor;
+    if (pairs.form == PairForm::square) points.scale = 2 * static_cast<double>(pairs.factor);
     with(std::type_identity<SquareForm<T>>{});
 }
 

@@ -17,6 +17,7 @@ namespace convoy::cuda {
 namespace {
 
 constexpr int threads = 256;
+constexpr int warp_rows = 4, warp_columns = 2;
 constexpr int thread_rows = 8;
 constexpr int tile_rows = warp_rows * lane_rows * thread_rows;
 constexpr int longest_product = 256;  // coordinates of one sum; longer ones are sums of such
@@ -63,8 +64,8 @@ template <class T>
 struct Sides {
     Matrix<T> staying, summed;
     bool staying_aligned, summed_aligned;
-    const T* of_row[2];     // f, and offsets or null
-    const T* of_column[2];  // g, and w, offsets or null
+    const T* of_row[2];     // f, and offsets or null: zeros
+    const T* of_column[2];  // g, and w or offsets
 
     __device__ Sides(const Pairs<T>& pairs, const T* second_of_row, const T* second_of_column)
         : staying{pairs.staying.points, pairs.staying.rows, pairs.dimension, pairs.dimension},
@@ -79,7 +80,8 @@ template <class T>
 __device__ void load_rows(const Sides<T>& sides, std::int64_t row, const Memory<T>& memory) {
     for (int i = threadIdx.x; i < 2 * tile_rows; i += threads) {
         const T* const from = i < tile_rows ? sides.of_row[0] : sides.of_row[1];
-        if (from != nullptr) memory.of_rows()[i] = from[smaller(row + i % tile_rows, sides.staying.rows - 1)];
+        const std::int64_t at = smaller(row + i % tile_rows, sides.staying.rows - 1);
+        memory.of_rows()[i] = from == nullptr ? T(0) : from[at];
     }
 }
 
@@ -90,9 +92,8 @@ __device__ void stage_columns(const Sides<T>& sides, std::int64_t column, std::i
     if (threadIdx.x >= 2 * columns) return;
     const int i = threadIdx.x;
     const T* const from = i < columns ? sides.of_column[0] : sides.of_column[1];
-    if (from == nullptr) return;
     const std::int64_t j = column + i % columns;
-    if (j < end) {
+    if (j < end && from != nullptr) {
         copy_async_number_if(true, to + i, from + j);
     } else {
         to[i] = i < columns ? static_cast<T>(no_mass) : T(0);
@@ -151,14 +152,18 @@ __device__ void take_back(T (&sums)[thread_rows][Columns], const T* parts) {
     for (int i = 0; i < thread_rows * Columns; ++i) sums[i / Columns][i % Columns] += parts[i * threads + threadIdx.x];
 }
 
-// A thread's rows within the tile: this one, and every lane_rows-th from there; columns likewise.
-__device__ inline int first_row(const Place& place) {
-    return place.warp_row * lane_rows * thread_rows + place.lane_row;
-}
+// A thread's rows of the tile: first_row, and every lane_rows-th from there; columns likewise.
 template <class T>
-__device__ inline int first_column(const Place& place) {
-    return place.warp_column * lane_columns * TileShape<T>::thread_columns + place.lane_column;
-}
+struct Place {
+    LanePlace lane;
+    int warp_column, first_row, first_column;
+    __device__ Place() {
+        const auto warp = static_cast<int>(threadIdx.x / 32);
+        warp_column = warp / warp_rows;
+        first_row = warp % warp_rows * lane_rows * thread_rows + lane.row;
+        first_column = warp_column * lane_columns * TileShape<T>::thread_columns + lane.column;
+    }
+};
 
 // The tiles of a run, one after the other. While a stage is worked on the next one is under way, over the ends of
 // tiles, too.
@@ -177,9 +182,9 @@ class Tiles {
     // This thread's raw numbers of the tile whose first column is the run's `column`-th; \returns what belongs to the
     // tile's columns.
     __device__ const T* compute(int column, T (&sums)[thread_rows][S::thread_columns]) {
-        const Place place;
+        const Place<T> place;
         const auto dimension = static_cast<int>(sides_.staying.columns);
-        const int x = first_row(place) * S::pitch, y = first_column<T>(place) * S::pitch;
+        const int x = place.first_row * S::pitch, y = place.first_column * S::pitch;
 #pragma unroll 1
         for (int k = 0; k < dimension; at_ ^= 1) {
             wait_for_copies<0>();
@@ -253,22 +258,22 @@ template <class T, class Form>
 __global__ void __launch_bounds__(threads, 2) sums_kernel(Pairs<T> pairs, Cut cut, double* partial) {
     using S = TileShape<T>;
     const Memory<T> memory;
-    const Place place;
+    const Place<T> place;
     const std::int64_t row = static_cast<std::int64_t>(blockIdx.x) * tile_rows;
     const std::int64_t column = static_cast<std::int64_t>(blockIdx.y) * cut.chunk;
     Tiles<T, Form> tiles{Form{pairs}, Sides<T>{pairs, nullptr, pairs.summed.weights},
                          Run{row, column, smaller(column + cut.chunk, pairs.summed.rows)}};
 
-    double total = 0;  // of this warp's columns and one of its rows: first_row() + lane_column * lane_rows
+    double total = 0;  // of this warp's columns and one of its rows
     for (int tile = 0; tile < tiles.columns(); tile += S::columns) {
         T raw[thread_rows][S::thread_columns] = {}, terms[thread_rows] = {};
-        const T* const g = tiles.compute(tile, raw) + first_column<T>(place);
-        add_terms(pairs.slope, raw, memory.of_rows() + first_row(place), g, terms);
-        total += static_cast<double>(exchange_sums(terms, place.lane_column));
+        const T* const g = tiles.compute(tile, raw) + place.first_column;
+        add_terms(pairs.slope, raw, memory.of_rows() + place.first_row, g, terms);
+        total += static_cast<double>(exchange_sums(terms, place.lane.column));
     }
 
     double* const totals = memory.row_totals();
-    totals[place.warp_column * tile_rows + first_row(place) + place.lane_column * lane_rows] = total;
+    totals[place.warp_column * tile_rows + place.first_row + place.lane.column * lane_rows] = total;
     __syncthreads();
     const std::int64_t i = row + threadIdx.x;
     if (threadIdx.x < tile_rows && i < pairs.staying.rows) {
@@ -304,13 +309,12 @@ __global__ void __launch_bounds__(threads, 2) logits_kernel(Pairs<T> pairs, Logi
     Tiles<T, Form> tiles{Form{pairs}, Sides<T>{pairs, tile.row_offsets, tile.column_offsets}, Run{row, column, end}};
     const T* const of_columns = tiles.compute(0, raw);
 
-    const Place place;
-    const int own_row = first_row(place), own_column = first_column<T>(place);
-    const auto rows = static_cast<int>(smaller(pairs.staying.rows - row, tile_rows)) - own_row;
-    const int columns = static_cast<int>(end - column) - own_column;
-    const std::int64_t corner = (row + own_row) * tile.stride + column + own_column;
-    const T* const f = Memory<T>{}.of_rows() + own_row;
-    const T* const g = of_columns + own_column;
+    const Place<T> place;
+    const auto rows = static_cast<int>(smaller(pairs.staying.rows - row, tile_rows)) - place.first_row;
+    const int columns = static_cast<int>(end - column) - place.first_column;
+    const std::int64_t corner = (row + place.first_row) * tile.stride + column + place.first_column;
+    const T* const f = Memory<T>{}.of_rows() + place.first_row;
+    const T* const g = of_columns + place.first_column;
     store(raw, pairs.slope, f, g, rows, columns, tile.logits + corner, tile.stride);
     if (tile.costs == nullptr) return;
     store(raw, pairs.factor, f + tile_rows, g + S::columns, rows, columns, tile.costs + corner, tile.stride);
