@@ -51,7 +51,7 @@ struct InnerForm {
 
 template <class T>
 struct SquareForm {
-    static constexpr int coordinates = sizeof(T) == 4 ? 4 : 1;
+    static constexpr int coordinates = sizeof(T) == 4 ? 2 : 1;
     __host__ __device__ explicit SquareForm(const Pairs<T>&) {}
     __device__ T step(T x, T y, T sum) const {
         const T z = x - y;

@@ -56,17 +56,19 @@ __device__ inline void copy_async_16_if(bool there, void* shared, const void* gl
                  "r"(there ? 16 : 0)
                  : "memory");
 }
-// The first `bytes` of the 16 (0 to 16), zeros behind them; `global` must be readable also where bytes is 0.
-__device__ inline void copy_async_16_begin(int bytes, void* shared, const void* global) {
-    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(shared)), "l"(global), "r"(bytes)
-                 : "memory");
-}
-// One number of 4 or 8 bytes, 0 where it is not `there`: for what is not 16-byte aligned. Likewise `global`.
-template <class T>
-__device__ inline void copy_async_number_if(bool there, T* shared, const T* global) {
-    asm volatile("cp.async.ca.shared.global [%0], [%1], %2, %3;" ::"r"(shared_address(shared)), "l"(global),
-                 "n"(static_cast<int>(sizeof(T))), "r"(there ? static_cast<int>(sizeof(T)) : 0)
-                 : "memory");
+// Likewise 4, 8 or 16 bytes, of which the first `there` (0 to all) are copied and zeros stand behind them; addresses
+// are multiples of Bytes, and `global` must be readable also where nothing is there.
+template <int Bytes>
+__device__ inline void copy_async_begin(int there, void* shared, const void* global) {
+    if constexpr (Bytes == 16) {
+        asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(shared)), "l"(global),
+                     "r"(there)
+                     : "memory");
+    } else {
+        asm volatile("cp.async.ca.shared.global [%0], [%1], %2, %3;" ::"r"(shared_address(shared)), "l"(global),
+                     "n"(Bytes), "r"(there)
+                     : "memory");
+    }
 }
 // The copies since the last commit become a group.
 __device__ inline void commit_copies() {

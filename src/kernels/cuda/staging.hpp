@@ -1,7 +1,7 @@
 #pragma once
 // How blocks of a row-major matrix come to shared memory: by asynchronous copies, while the block of threads computes
 // on what the copies before have brought (cp.async; CUDA C++ Programming Guide, "Asynchronous Data Copies"). 16 bytes a
-// copy where the matrix allows it, one number a copy else.
+// copy where the matrix allows it, else 8 or 4.
 
 #include <cuda_runtime.h>
 
@@ -36,49 +36,49 @@ struct Matrix {
     const T* data = nullptr;
     std::int64_t rows = 0, columns = 0, stride = 0;
 
-    // Rows begin at multiples of 16 bytes.
-    __device__ bool aligned() const {
-        return reinterpret_cast<std::uintptr_t>(data) % 16 == 0 && stride % numbers_of_vector<T> == 0;
+    // How many numbers can be copied together: every row begins at a multiple of them.
+    __device__ int together() const {
+        for (int numbers = numbers_of_vector<T>; numbers > 1; numbers /= 2) {
+            const bool begins = reinterpret_cast<std::uintptr_t>(data) % (numbers * sizeof(T)) == 0;
+            if (begins && stride % numbers == 0) return numbers;
+        }
+        return 1;
     }
 };
 
 // The block of Rows x Columns numbers at (row, column), Pitch numbers a row in shared memory, of which the first
-// `wanted` columns will be looked at. Rows past the matrix's end are its last one again, columns past it are 0.
-// `column`, `wanted` and Pitch are whole vectors.
-template <int Rows, int Columns, int Pitch, int Threads, class T>
-__device__ inline void stage(T* block, const Matrix<T>& from, bool aligned, std::int64_t row, std::int64_t column,
-                             int wanted = Columns) {
-    const T* const corner = from.data + row * from.stride + column;
-    const auto last = static_cast<int>(smaller(from.rows - row, Rows)) - 1;
-    const auto there = static_cast<int>(smaller(from.columns - column, wanted));
-    const auto stride = static_cast<std::int32_t>(from.stride);  // one instruction an address
-    const auto address = [&](const T* source, int r) {
-        return source + static_cast<std::int64_t>(min(r, last)) * stride;
-    };
+// `wanted` columns will be looked at. For rows past the matrix's end stands some other row, for columns past it 0.
+// `column`, `wanted` and Pitch are whole vectors. Together: numbers a copy.
+template <int Together, int Rows, int Columns, int Pitch, int Threads, class T>
+__device__ __forceinline__ void stage_by(T* block, const Matrix<T>& from, std::int64_t row, std::int64_t column,
+                                         int wanted) {
+    constexpr int pieces = Columns / Together, step = Threads / pieces;  // of a row; rows of one round
+    static_assert(Columns % Together == 0 && Threads % pieces == 0);
     const unsigned thread = threadIdx.x;
-    if (aligned) {
-        constexpr int width = numbers_of_vector<T>, vectors = Columns / width;
-        static_assert(Threads % vectors == 0);
-        const int c = static_cast<int>(thread % vectors) * width;
-        if (c >= wanted) return;
-        const int bytes = min(max(there - c, 0), width) * static_cast<int>(sizeof(T));
-        const T* const source = corner + (bytes > 0 ? c : 0);
-#pragma unroll
-        for (int first = 0; first < Rows; first += Threads / vectors) {
-            const int r = first + static_cast<int>(thread / vectors);
-            if (Rows % (Threads / vectors) != 0 && r >= Rows) break;
-            copy_async_16_begin(bytes, block + r * Pitch + c, address(source, r));
-        }
-    } else {
-        static_assert(Threads % Columns == 0);
-        const int c = static_cast<int>(thread % Columns);
-        if (c >= wanted) return;
-        const T* const source = corner + (c < there ? c : 0);
+    const int c = static_cast<int>(thread % pieces) * Together, first = static_cast<int>(thread / pieces);
+    if (c >= wanted) return;
+    const auto there = static_cast<int>(smaller(from.columns - column, wanted)) - c;
+    const int bytes = min(max(there, 0), Together) * static_cast<int>(sizeof(T));
+    const auto last = static_cast<int>(smaller(from.rows - row, Rows)) - 1;
+    const auto stride = static_cast<std::int32_t>(from.stride);
+    const T* source = from.data + row * from.stride + column + (bytes > 0 ? c : 0) +
+                      static_cast<std::int64_t>(min(first, last)) * stride;
+    T* to = block + first * Pitch + c;
 #pragma unroll 1
-        for (int r = static_cast<int>(thread / Columns); r < Rows; r += Threads / Columns) {
-            copy_async_number_if(c < there, block + r * Pitch + c, address(source, r));
-        }
+    for (int r = first; r < Rows; r += step, to += step * Pitch) {
+        copy_async_begin<Together * sizeof(T)>(bytes, to, source);
+        if (r + step <= last) source += step * static_cast<std::int64_t>(stride);
     }
+}
+
+template <int Rows, int Columns, int Pitch, int Threads, class T>
+__device__ __forceinline__ void stage(T* block, const Matrix<T>& from, int together, std::int64_t row,
+                                      std::int64_t column, int wanted = Columns) {
+    if constexpr (numbers_of_vector<T> == 4) {
+        if (together == 4) return stage_by<4, Rows, Columns, Pitch, Threads>(block, from, row, column, wanted);
+    }
+    if (together == 2) return stage_by<2, Rows, Columns, Pitch, Threads>(block, from, row, column, wanted);
+    stage_by<1, Rows, Columns, Pitch, Threads>(block, from, row, column, wanted);
 }
 
 // Where a lane works within its warp's tile: 4 x 8 lanes. Two rows beside one another in neighbouring lanes, so that

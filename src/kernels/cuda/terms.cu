@@ -311,13 +311,13 @@ __global__ void __launch_bounds__(threads, 2) add_products_kernel(TermTile<T> ti
     T* const shared = reinterpret_cast<T*>(dynamic_shared());
     const Place<S> place;
     const Matrix<T> terms{tile.terms, tile.rows, tile.columns, tile.stride};
-    const bool terms_aligned = terms.aligned(), summed_aligned = factor.summed.aligned();
+    const int terms_together = terms.together(), summed_together = factor.summed.together();
     const std::int64_t row = static_cast<std::int64_t>(blockIdx.x) * S::rows;
     const std::int64_t column = static_cast<std::int64_t>(blockIdx.y) * S::columns;
     const std::int64_t width = factor.summed.columns;
     const auto begin_stage = [&](int j, T* to) {
-        stage<S::rows, S::depth, S::pitch, threads>(to, terms, terms_aligned, row, j);
-        stage<S::depth, S::columns, S::columns, threads>(to + S::rows * S::pitch, factor.summed, summed_aligned, j,
+        stage<S::rows, S::depth, S::pitch, threads>(to, terms, terms_together, row, j);
+        stage<S::depth, S::columns, S::columns, threads>(to + S::rows * S::pitch, factor.summed, summed_together, j,
                                                          column);
         commit_copies();
     };
@@ -343,10 +343,12 @@ __global__ void __launch_bounds__(threads, 2) add_products_kernel(TermTile<T> ti
         }
         j += S::depth;
         if (j < columns) begin_stage(j, shared + (at ^ 1) * S::stage);
+        const T* terms_k = here + place.first_row * S::pitch + place.slice * S::width;
+        const T* summed_k = here + S::rows * S::pitch + place.slice * S::width * S::columns + place.first_column;
+        constexpr int step = S::slices * S::width;
 #pragma unroll 1
-        for (int k = place.slice * S::width; k < S::depth; k += S::slices * S::width) {
-            add_products<S>(factor, here + place.first_row * S::pitch + k,
-                            here + S::rows * S::pitch + k * S::columns + place.first_column, x, sums);
+        for (int k = 0; k < S::depth; k += step, terms_k += step, summed_k += step * S::columns) {
+            add_products<S>(factor, terms_k, summed_k, x, sums);
         }
         if (j % (longest_run * S::slices) == 0 || j >= columns) {
             add_to_outputs<S>(sums, shared + 2 * S::stage, static_cast<int>(smaller(tile.rows - row, S::rows)),

@@ -63,15 +63,15 @@ struct Run {
 template <class T>
 struct Sides {
     Matrix<T> staying, summed;
-    bool staying_aligned, summed_aligned;
-    const T* of_row[2];     // f, and offsets or null: zeros
-    const T* of_column[2];  // g, and w or offsets
+    int staying_together, summed_together;  // numbers of a copy
+    const T* of_row[2];                     // f, and offsets or null: zeros
+    const T* of_column[2];                  // g, and w or offsets
 
     __device__ Sides(const Pairs<T>& pairs, const T* second_of_row, const T* second_of_column)
         : staying{pairs.staying.points, pairs.staying.rows, pairs.dimension, pairs.dimension},
           summed{pairs.summed.points, pairs.summed.rows, pairs.dimension, pairs.dimension},
-          staying_aligned{staying.aligned()},
-          summed_aligned{summed.aligned()},
+          staying_together{staying.together()},
+          summed_together{summed.together()},
           of_row{pairs.staying.logits, second_of_row},
           of_column{pairs.summed.logits, second_of_column} {}
 };
@@ -94,7 +94,7 @@ __device__ void stage_columns(const Sides<T>& sides, std::int64_t column, std::i
     const T* const from = i < columns ? sides.of_column[0] : sides.of_column[1];
     const std::int64_t j = column + i % columns;
     if (j < end && from != nullptr) {
-        copy_async_number_if(true, to + i, from + j);
+        copy_async_begin<sizeof(T)>(sizeof(T), to + i, from + j);
     } else {
         to[i] = i < columns ? static_cast<T>(no_mass) : T(0);
     }
@@ -107,27 +107,28 @@ __device__ void stage_points(const Sides<T>& sides, std::int64_t row, std::int64
     constexpr int width = numbers_of_vector<T>;
     const std::int64_t left = sides.staying.columns - coordinate;
     const int wanted = left < S::depth ? ceil_div(static_cast<int>(left), width) * width : S::depth;
-    stage<tile_rows, S::depth, S::pitch, threads>(memory.staying(at), sides.staying, sides.staying_aligned, row,
+    stage<tile_rows, S::depth, S::pitch, threads>(memory.staying(at), sides.staying, sides.staying_together, row,
                                                   coordinate, wanted);
-    stage<S::columns, S::depth, S::pitch, threads>(memory.summed(at), sides.summed, sides.summed_aligned, column,
+    stage<S::columns, S::depth, S::pitch, threads>(memory.summed(at), sides.summed, sides.summed_together, column,
                                                    coordinate, wanted);
 }
 
-// One stage's coordinates: x and y are this thread's first point of either side.
-template <class T, class Form, int Columns>
-__device__ __forceinline__ void add_coordinates(const Form& form, const T* x, const T* y, int coordinates,
+// A stage's coordinates, as many whole Widths as there are; x and y are this thread's first point of either side, and
+// move on.
+template <int Width, class T, class Form, int Columns>
+__device__ __forceinline__ void add_coordinates(const Form& form, const T*& x, const T*& y, int& coordinates,
                                                 T (&sums)[thread_rows][Columns]) {
-    constexpr int width = Form::coordinates, pitch = TileShape<T>::pitch;
+    constexpr int pitch = TileShape<T>::pitch;
 #pragma unroll 1
-    for (int k = 0; k < coordinates; k += width) {
-        Numbers<T, width> x_k[thread_rows];
+    for (; coordinates >= Width; coordinates -= Width, x += Width, y += Width) {
+        Numbers<T, Width> x_k[thread_rows];
 #pragma unroll
-        for (int r = 0; r < thread_rows; ++r) x_k[r] = load<width>(x + r * lane_rows * pitch + k);
+        for (int r = 0; r < thread_rows; ++r) x_k[r] = load<Width>(x + r * lane_rows * pitch);
 #pragma unroll
         for (int c = 0; c < Columns; ++c) {
-            const Numbers<T, width> y_k = load<width>(y + c * lane_columns * pitch + k);
+            const Numbers<T, Width> y_k = load<Width>(y + c * lane_columns * pitch);
 #pragma unroll
-            for (int n = 0; n < width; ++n) {
+            for (int n = 0; n < Width; ++n) {
 #pragma unroll
                 for (int r = 0; r < thread_rows; ++r) sums[r][c] = form.step(x_k[r].at[n], y_k.at[n], sums[r][c]);
             }
@@ -189,14 +190,15 @@ class Tiles {
         for (int k = 0; k < dimension; at_ ^= 1) {
             wait_for_copies<0>();
             __syncthreads();
-            const int coordinates = min(S::depth, dimension - k);
+            int coordinates = min(S::depth, dimension - k);
             k += S::depth;
-            if (k < dimension) {
-                begin_stage(column, k, at_ ^ 1, parity_);
-            } else if (column + S::columns < columns_) {
-                begin_stage(column + S::columns, 0, at_ ^ 1, parity_ ^ 1);
-            }
-            add_coordinates(form_, memory_.staying(at_) + x, memory_.summed(at_) + y, coordinates, sums);
+            const bool ends = k >= dimension;
+            const int next = ends ? column + S::columns : column;
+            if (next < columns_) begin_stage(next, ends ? 0 : k, at_ ^ 1, ends ? parity_ ^ 1 : parity_);
+            const T* x_k = memory_.staying(at_) + x;
+            const T* y_k = memory_.summed(at_) + y;
+            add_coordinates<Form::coordinates>(form_, x_k, y_k, coordinates, sums);
+            if constexpr (Form::coordinates > 1) add_coordinates<1>(form_, x_k, y_k, coordinates, sums);
             if (k % longest_product == 0 && k < dimension) put_aside(sums, memory_.part(), k == longest_product);
         }
         if (dimension > longest_product) take_back(sums, memory_.part());

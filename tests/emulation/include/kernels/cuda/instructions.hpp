@@ -41,13 +41,10 @@ inline void copy_async_16(void* shared, const void* global) {
 inline void copy_async_16_if(bool there, void* shared, const void* global) {
     emulation::copy_later(shared, global, 16, there ? 16 : 0);
 }
-inline void copy_async_16_begin(int bytes, void* shared, const void* global) {
-    emulation::copy_later(shared, global, 16, bytes);
-}
-template <class T>
-inline void copy_async_number_if(bool there, T* shared, const T* global) {
-    static_assert(sizeof(T) == 4 || sizeof(T) == 8);
-    emulation::copy_later(shared, global, sizeof(T), there ? static_cast<int>(sizeof(T)) : 0);
+template <int Bytes>
+inline void copy_async_begin(int there, void* shared, const void* global) {
+    static_assert(Bytes == 4 || Bytes == 8 || Bytes == 16);
+    emulation::copy_later(shared, global, Bytes, there);
 }
 inline void commit_copies() {
     emulation::commit_copies();
