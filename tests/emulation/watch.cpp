@@ -125,12 +125,15 @@ class Watcher final : public Watch {
     }
 
     void access(const void* memory, std::size_t bytes, Kind kind, const void* caller) {
+        const auto from_here = reinterpret_cast<std::uintptr_t>(memory) -
+                               reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0)) + stack_bytes;
+        if (from_here < 2 * stack_bytes) return;  // a thread's own
         const bool on_device = is_in_arena(memory);
         if (!running_) {
             if (on_device) check_host(memory);
             return;
         }
-        if (!on_device && !is_shared(memory)) return;  // a thread's own
+        if (!on_device && !is_shared(memory)) return;
         Access now;
         now.phase = phase_;
         now.thread = static_cast<std::uint16_t>(threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z));
