@@ -35,6 +35,7 @@ class Communicator {
     void broadcast(std::span<std::byte> bytes, int root = 0) const;
     /// `mine` of every rank, concatenated in rank order, on all ranks; lengths may differ.
     std::vector<double> gather_all(std::span<const double> mine) const;
+    std::vector<std::string> gather_all(const std::string& mine) const;  ///< Of every rank, in rank order, on all.
 
     template <class T>
     void broadcast(std::span<T> values, int root = 0) const {

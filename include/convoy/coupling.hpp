@@ -103,8 +103,8 @@ class Coupling {
     /// This problem with one side's cloud replaced, sharing the other's points: a coarse problem, a sample of the rows.
     /// Same centre, cost and precision. Collective.
     Coupling with(Side side, DistributedCloud cloud, bool keep_products = false) const;
-    /// This problem, sharing its points, with products kept. Collective.
-    Coupling keeping_products() const { return {*this, source_, target_, true}; }
+    /// From here on products are kept. Collective.
+    void keep_products();
 
     /// Joint weighted mean of both clouds, which points are centred on (zeros where the cost forbids it).
     const std::vector<double>& centre() const { return centre_; }

@@ -68,8 +68,10 @@ void describe_pair(Report& report, Coupling& coupling, const ProblemOptions& pro
                                        plan.precision == Precision::fp64 ? "double" : "single"));
     if (coupling.rounding_of_cost() > 0.05 * epsilon)
         report.remark("rounding is above 0.05 epsilon: use --precision double");
-    report.row("memory", fmt::format("about {} on each of {}", bytes_text(plan.memory),
-                                     plural(coupling.grid().world().size(), "rank", "ranks")));
+    const std::string ranks = plural(coupling.grid().world().size(), "rank", "ranks");
+    report.row("memory", fmt::format("about {} on each of {}", bytes_text(plan.memory), ranks));
+    if (plan.backend == Backend::cuda)
+        report.row("device memory", fmt::format("about {} for each of {}", bytes_text(plan.device_memory), ranks));
     report.text += "\n";
 }
 
@@ -90,8 +92,8 @@ int check(const Invocation& invocation) {
     if (!line.parse(invocation)) return done;
     check_together(line, machine);
     const bool pair = !problem.target.points.empty();
-    for (const char* option :
-         {"--target-weights", "--target-scale", "--cost", "--epsilon", "--grid", "--memory", "--cache"}) {
+    for (const char* option : {"--target-weights", "--target-scale", "--cost", "--epsilon", "--grid", "--memory",
+                               "--cache", "--device-memory"}) {
         CONVOY_VALIDATE(pair || !line.given(option),
                         fmt::format("{} has no effect without a TARGET; give one or leave the option out", option));
     }
@@ -107,7 +109,7 @@ int check(const Invocation& invocation) {
         describe(report, "source", problem.source, statistics_of(grid, Side::row, source));
     } else {
         const ProblemShape shape = shape_of_problem(world, problem);
-        const Plan plan = plan_run(world, shape, problem, machine, {});
+        const auto [plan, devices] = plan_run(world, shape, problem, machine, {});
         const Grid grid{world, plan.grid};
         io::InputIdentity identity;
         DistributedCloud source = io::read_cloud(grid, Side::row, Partition::even(shape.rows, grid.parts(Side::row)),

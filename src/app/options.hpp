@@ -40,7 +40,8 @@ struct SolverOptions {
 
 struct MachineOptions {
     std::optional<Precision> precision;  // nothing: single, or what the device has
-    Backend backend = Backend::cpu;
+    DeviceRequest device;
+    std::string device_name = "auto";  // as it was given
     std::optional<GridShape> grid;
     std::optional<double> memory;  // bytes a rank may use
     std::optional<int> threads;    // of one rank

@@ -31,8 +31,7 @@ std::vector<double> automatic_epsilons(Run& run, const Problem& problem, const P
     options.stop = [&] { return run.stop.seen() != StopReason::none; };
     const auto columns = static_cast<double>(problem.shape.columns);
     const auto ranks = static_cast<double>(run.world.size());
-    options.keep_products =
-        problem.plan.keep_products && problem.plan.memory + 4 * columns * columns / ranks < problem.plan.memory_limit;
+    options.keep_products = problem.plan.keep_products && problem.plan.has_room_for(4 * columns * columns / ranks);
     std::optional<DistributedCloud> held_out;
     if (!command.steps.held_out.points.empty()) {
         io::InputOptions input = command.steps.held_out;
@@ -107,6 +106,8 @@ HeldMore held_more(const ProgotCommand& command) {
     more.numbers_of_target = 2 * steps;
     more.moving_sources = 3;
     more.moving_targets = 0.5;
+    more.wide_averages = true;
+    more.target_itself = command.steps.automatic;
     return more;
 }
 

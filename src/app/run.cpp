@@ -24,10 +24,11 @@ Problem load_problem(Run& run, const std::string& command, const ProblemOptions&
                      const SolverOptions& solver, const HeldMore& more) {
     // What is asked, and can it be done at all?
     const ProblemShape shape = shape_of_problem(run.world, problem);
-    Plan plan = plan_run(run.world, shape, problem, machine, solver, more);
+    auto [plan, devices] = plan_run(run.world, shape, problem, machine, solver, more);
     run.console.say(fmt::format("convoy {} {}: {} x {} points of {}", version(), command, count_text(shape.rows),
                                 count_text(shape.columns), plural(shape.dimension, "dimension", "dimensions")));
     run.console.say(plan.explain);
+    tell_devices(run.console, devices);
 
     const Grid grid{run.world, plan.grid};
     const Partition rows = Partition::even(shape.rows, grid.parts(Side::row));

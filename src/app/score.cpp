@@ -1,7 +1,6 @@
 // convoy score MODEL SOURCE_TEST TARGET_TEST: how good is this map on points it never saw?
 
 #include <fmt/format.h>
-#include <omp.h>
 
 #include <algorithm>
 #include <optional>
@@ -115,19 +114,12 @@ TestShape shape_of_test(const Communicator& world, const ScoreOptions& options, 
     return shape;
 }
 
-MapPlan plan_score(const Communicator& world, const ScoreOptions& options, const io::Model& model,
-                   const TestShape& shape) {
+PlannedMap plan_score(const Communicator& world, const ScoreOptions& options, const io::Model& model,
+                      const TestShape& shape) {
     MapRequest request = request_of(options.fit, model);
     request.points = shape.sources;
     request.compared_with = shape.targets;
-    request.precision = options.machine.precision;
-    request.backend = options.machine.backend;
-    request.grid = options.machine.grid;
-    request.memory = options.machine.memory;
-    request.threads = options.machine.threads;
-    MapPlan plan = resolve_map_plan(world, request);
-    omp_set_num_threads(plan.threads);
-    return plan;
+    return plan_mapping(world, request, options.machine);
 }
 
 // All points of this rank's part, mapped in place; every row of the grid goes through as many portions.
@@ -217,11 +209,12 @@ int score(const Invocation& invocation) {
     for (const std::string& text : {options.source.points, options.target.points, options.truth, options.config})
         inputs.push_back(io::Location::parse(text).path);
     check_outputs(world, {{"--summary", options.summary}}, inputs, options.overwrite);
-    const MapPlan plan = plan_score(world, options, model, shape);
+    const auto [plan, devices] = plan_score(world, options, model, shape);
     run.console.say(fmt::format("convoy {} score: {} against {} of {} by {}", version(), count_text(shape.sources),
                                 count_text(shape.targets), plural(model.dimension(), "dimension", "dimensions"),
                                 in_words(model)));
     run.console.say(plan.explain);
+    tell_devices(run.console, devices);
     warn_of_status(run.console, model);
 
     Score score{model, options.fit};

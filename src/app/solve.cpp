@@ -52,9 +52,9 @@ bool parse(const Invocation& invocation, SolveOptions& options) {
     return true;
 }
 
-void warn_of_outcome(Console& console, const Outcome& outcome, const SolveOptions& options) {
+void warn_of_outcome(Console& console, const Outcome& outcome, const SolveOptions& options, const Plan& plan) {
     if (outcome.status == Status::converged) return;
-    const bool floor = options.machine.precision != Precision::fp64 && options.machine.backend != Backend::reference;
+    const bool floor = plan.precision != Precision::fp64;
     const std::string remedy =
         outcome.status == Status::stopped ? fmt::format("go on with --init {} and more time", options.output.output)
         : outcome.half_passes >= options.solver.max_half_passes
@@ -85,7 +85,7 @@ int solve(const Invocation& invocation) {
     const Outcome& outcome = solved.outcome;
 
     // The result, and what it says.
-    warn_of_outcome(console, outcome, options);
+    warn_of_outcome(console, outcome, options, problem.plan);
     io::Result result = begin_result(run, problem, invocation, "solve", outcome.status);
     result.solution = solution_attributes(outcome);
     result.history = std::move(solved.state.history);

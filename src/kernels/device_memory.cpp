@@ -87,6 +87,11 @@ double cuda_memory_of(std::span<const CudaBlockSize> blocks, bool stream_points)
     return sum;
 }
 
+std::string cuda_tiling() {
+    return std::to_string(cuda::tile_rows) + " x " + std::to_string(cuda::tile_columns) + " logits, portions of " +
+           std::to_string(cuda::portion_limits.numbers) + " numbers";
+}
+
 double cuda_memory_of_products(const CudaBlockSize& size) {
     return 4 * static_cast<double>(size.rows) * static_cast<double>(cuda::stride_of_products(size.columns));
 }

@@ -41,6 +41,8 @@ double cuda_memory_of_products(const CudaBlockSize& size);
 double cuda_memory_of_driver();
 // Of blocks that are there at the same time, the driver's counted once.
 double cuda_memory_of(std::span<const CudaBlockSize> blocks, bool stream_points);
+// How blocks cut their work, for the record.
+std::string cuda_tiling();
 // Whether keeping products is quicker than computing them in every pass.
 bool cuda_products_pay(std::int64_t dimension);
 

@@ -1,7 +1,10 @@
 #include "parallel/backend.hpp"
 
+#include <fmt/format.h>
+
 #include "convoy/error.hpp"
 #include "kernels/block.hpp"
+#include "parallel/node.hpp"
 
 namespace convoy {
 
@@ -27,6 +30,15 @@ std::string name_of(Backend backend) {
             break;
     }
     return "cuda";
+}
+
+void naming_rank(const Communicator& world, const std::function<void()>& work) {
+    try {
+        work();
+    } catch (const Failure& failure) {
+        if (world.size() == 1) throw;
+        throw Failure{fmt::format("rank {} on {}: {}", world.rank(), host_name(), failure.what())};
+    }
 }
 
 }  // namespace convoy

@@ -1,6 +1,7 @@
 #pragma once
 // What those above the blocks need to know of a backend without asking which one it is.
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -18,5 +19,8 @@ std::string name_of(Backend backend);  // reference, cpu, cuda
 constexpr bool rounds_points(Backend backend) {
     return backend != Backend::reference;
 }
+
+// Failures of one rank among many say which one it was.
+void naming_rank(const Communicator& world, const std::function<void()>& work);
 
 }  // namespace convoy

@@ -132,6 +132,13 @@ std::vector<double> Communicator::gather_all(std::span<const double> mine) const
     return all;
 }
 
+std::vector<std::string> Communicator::gather_all(const std::string& mine) const {
+    std::vector<std::string> all(static_cast<std::size_t>(size()));
+    all[static_cast<std::size_t>(rank())] = mine;
+    for (int root = 0; root < size(); ++root) broadcast(all[static_cast<std::size_t>(root)], root);
+    return all;
+}
+
 void Communicator::ordered_sum(std::span<double> values) const {
     if (size() == 1) return;
     const int n = count_of(std::ssize(values));

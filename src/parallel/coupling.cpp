@@ -52,17 +52,6 @@ Sums empty_sums(std::int64_t rows, Safety safety) {
     return {std::vector<double>(n, 0.0), std::vector<double>(safety == Safety::safe ? n : 0, -infinity), {}};
 }
 
-// Failures of one rank among many say which one it was.
-template <class Work>
-void naming_rank(const Communicator& world, const Work& work) {
-    try {
-        work();
-    } catch (const Failure& failure) {
-        if (world.size() == 1) throw;
-        throw Failure{fmt::format("rank {}: {}", world.rank(), failure.what())};
-    }
-}
-
 void append(const std::vector<double>& from, std::vector<double>& to) {
     to.insert(to.end(), from.begin(), from.end());
 }
@@ -411,6 +400,11 @@ double Coupling::marginal_error(Side side, std::span<const double> log_sum) cons
                               [&](auto i) { return std::abs(std::expm1(std::min(log_sum[i], largest_exponent))); });
     sum_over_parts(side, std::span{&sum, 1});
     return sum;
+}
+
+void Coupling::keep_products() {
+    keep_products_ = true;
+    rebuild();
 }
 
 void Coupling::move_source(std::vector<double> points) {

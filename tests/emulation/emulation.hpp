@@ -38,9 +38,10 @@ void set_streams(Streams when);
 void set_order(std::uint64_t seed);
 
 // The k-th call from now (k = 1: the next) returns `error` and does nothing; of one function if it is named
-// ("cudaMalloc"), else of any.
+// ("cudaMalloc"), else of any. After an error that a device does not recover from (an illegal address, a failed launch)
+// all later calls return it, too.
 void fail_call(std::int64_t k, cudaError_t error, const std::string& function = "");
-void fail_no_call();
+void fail_no_call();  // from now on, and all is well again
 
 struct Counters {
     std::int64_t launches = 0, blocks = 0;

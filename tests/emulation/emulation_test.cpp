@@ -8,20 +8,10 @@
 #include <cstdint>
 #include <limits>
 #include <random>
-#include <stdexcept>
 #include <vector>
 
-#include "kernels/cuda/device.hpp"
+#include "on_device.hpp"
 #include "test_kernels.hpp"
-
-namespace convoy::cuda {
-
-// In the backend's place.
-void check(cudaError_t status, const char* what) {
-    if (status != cudaSuccess) throw std::runtime_error{what};
-}
-
-}  // namespace convoy::cuda
 
 namespace emulation {
 namespace {
@@ -42,30 +32,6 @@ class Emulation : public testing::Test {
     }
 };
 using EmulationFinds = Emulation;
-
-// Device memory for a test.
-template <class T>
-class Memory {
- public:
-    explicit Memory(std::size_t n) : n_{n} { EXPECT_EQ(cudaMalloc(&data_, n * sizeof(T)), cudaSuccess); }
-    explicit Memory(const std::vector<T>& values) : Memory{values.size()} {
-        EXPECT_EQ(cudaMemcpy(data_, values.data(), n_ * sizeof(T), cudaMemcpyHostToDevice), cudaSuccess);
-    }
-    ~Memory() { cudaFree(data_); }
-    Memory(const Memory&) = delete;
-    Memory& operator=(const Memory&) = delete;
-    T* get() const { return data_; }
-    std::vector<T> values() const {
-        std::vector<T> result(n_);
-        EXPECT_EQ(cudaDeviceSynchronize(), cudaSuccess);
-        EXPECT_EQ(cudaMemcpy(result.data(), data_, n_ * sizeof(T), cudaMemcpyDeviceToHost), cudaSuccess);
-        return result;
-    }
-
- private:
-    T* data_ = nullptr;
-    std::size_t n_;
-};
 
 std::vector<float> random_numbers(std::size_t n) {
     std::mt19937 source{7};
@@ -188,6 +154,15 @@ TEST_F(Emulation, VotesAndShuffles) {
         EXPECT_EQ(ballots.values()[i / 32] >> i % 32 & 1, x[i] > 0 ? 1u : 0u);
         EXPECT_EQ(firsts.values()[i], x[i / 32 * 32]);
     }
+}
+
+TEST_F(Emulation, CountsWithAtomicOperations) {
+    const std::vector<int> x{0, 5, 5, 31, 5, 0};
+    const Memory<int> on_device{x}, counts{std::vector<int>(32, 0)};
+    launch(count, {3, 64}, nullptr, on_device.get(), 6, counts.get());
+    EXPECT_EQ(counts.values()[0], 2);
+    EXPECT_EQ(counts.values()[5], 3);
+    EXPECT_EQ(counts.values()[31], 1);
 }
 
 TEST_F(Emulation, PowersOfTwoAreOffByTwoUlpAndNoMore) {
@@ -335,6 +310,8 @@ TEST_F(Emulation, CallsFailAsAsked) {
     EXPECT_EQ(cudaMalloc(&memory, 8), cudaErrorMemoryAllocation);
     fail_call(1, cudaErrorECCUncorrectable);
     EXPECT_EQ(cudaDeviceSynchronize(), cudaErrorECCUncorrectable);
+    EXPECT_EQ(cudaMalloc(&memory, 8), cudaErrorECCUncorrectable) << "a device does not recover from this";
+    fail_no_call();
     EXPECT_EQ(cudaDeviceSynchronize(), cudaSuccess);
 }
 

@@ -1,36 +1,37 @@
 #include "machine.hpp"
 
-#include <boost/context/detail/fcontext.hpp>
-
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <deque>
 #include <memory>
 #include <numeric>
 #include <string>
 #include <vector>
 
 #include "emulation/block.hpp"
+#include "fiber.hpp"
 #include "memory.hpp"
 #include "symbols.hpp"
+#include "watch.hpp"
 
 uint3 threadIdx{}, blockIdx{};
 dim3 blockDim{}, gridDim{};
 
 namespace emulation {
 
-namespace {
+int lane_of_warp = 0;
 
-namespace context = boost::context::detail;
+namespace {
 
 // A stack and what runs on it: threads, one after the other, each to its end. One that has to wait keeps its worker,
 // and the next begins on another; where no thread ever waits there is one worker.
 struct Worker {
     static constexpr std::size_t stack_bytes = std::size_t{1} << 17;
-    context::fcontext_t at = nullptr;
+    Fiber fiber;
 };
 
 // A copy to shared memory that was asked for and not made.
@@ -63,7 +64,20 @@ struct Gathering {
 
 struct Warp {
     unsigned alive = 0;
-    std::vector<Gathering> gatherings;  // of disjoint masks
+    std::vector<Gathering> gatherings;  // the first `open` of them are under way; their masks are disjoint
+    std::size_t open = 0;
+};
+
+// Threads in the order in which they go on.
+class Ready {
+ public:
+    bool empty() const { return first_ == end_; }
+    void push(Thread* thread) { threads_[end_++ % threads_.size()] = thread; }
+    Thread* pop() { return threads_[first_++ % threads_.size()]; }
+
+ private:
+    std::array<Thread*, most_threads> threads_{};
+    unsigned first_ = 0, end_ = 0;
 };
 
 bool same(const Place& a, const Place& b) {
@@ -87,6 +101,14 @@ class Machine {
     unsigned char* shared() const { return shared_; }
     std::size_t shared_bytes() const { return running() ? launch_->shared : 0; }
     bool running() const { return launch_ != nullptr; }
+    bool is_shared(const unsigned char* memory) const {
+        const auto in = [&](const unsigned char* begin, std::size_t bytes) {
+            return memory >= begin && memory < begin + bytes;
+        };
+        return running() && (in(shared_, launch_->shared) ||
+                             std::any_of(kernel_->shared.begin(), kernel_->shared.end(),
+                                         [&](const auto& variable) { return in(variable.begin, variable.bytes); }));
+    }
     std::string where() const;
     void set_order(std::uint64_t seed) {
         seed_ = seed;
@@ -98,15 +120,14 @@ class Machine {
     void begin_block();
     void end_block();
     [[noreturn]] void report_standstill();
-    static void work(context::transfer_t from);
+    static void work();
     void start(Thread& thread);
     void wait(const char* what, Place place);
     void release();  // those in released_
     void finish(Warp& warp, std::size_t gathering);
     void become(Thread& thread);
     Worker& idle_worker();
-    context::fcontext_t* next();
-    void jump(context::fcontext_t& from, context::fcontext_t to);
+    Fiber& next();
 
     const Launch* launch_ = nullptr;
     const Kernel* kernel_ = nullptr;
@@ -116,7 +137,7 @@ class Machine {
     std::vector<Warp> warps_;
     std::vector<unsigned> order_;
     std::size_t started_ = 0;  // of order_
-    std::deque<Thread*> ready_;
+    Ready ready_;
     std::vector<Thread*> released_;
     unsigned returned_ = 0;
 
@@ -126,7 +147,7 @@ class Machine {
 
     std::vector<std::unique_ptr<Worker>> workers_;
     std::vector<Worker*> idle_;
-    context::fcontext_t host_ = nullptr;
+    Fiber host_;
 
     unsigned char* shared_pages_ = nullptr;
     unsigned char* shared_ = nullptr;
@@ -140,10 +161,14 @@ void check_alignment(const void* memory, std::size_t alignment, const char* what
     fault("%s: %s is at no multiple of %zu bytes", what, place_of(memory).c_str(), alignment);
 }
 
-// Never destroyed, as all that may be asked for while the program ends.
-Machine& the_machine = *new Machine;
+// Made when it is first wanted, never destroyed: objects that outlive main() may free memory. What kernels call does
+// not look whether there is one.
+Machine* the_machine = nullptr;
 Machine& machine() {
-    return the_machine;
+    return *the_machine;
+}
+void need_machine() {
+    if (the_machine == nullptr) the_machine = new Machine;
 }
 
 Machine::Machine() : shared_pages_{guarded_pages(shared_page_bytes)} {
@@ -181,6 +206,7 @@ void Machine::run(const Launch& launch) {
     std::iota(order_.begin(), order_.end(), 0u);
     shared_ = shared_pages_ + shared_page_bytes - (launch.shared + 127) / 128 * 128;
 
+    if (watch != nullptr) watch->begin_kernel();
     const std::uint64_t all = std::uint64_t{gridDim.x} * gridDim.y * gridDim.z;
     std::vector<std::uint32_t> blocks(all);
     std::iota(blocks.begin(), blocks.end(), 0u);
@@ -192,6 +218,7 @@ void Machine::run(const Launch& launch) {
         blockIdx = {block % gridDim.x, block / gridDim.x % gridDim.y, block / gridDim.x / gridDim.y};
         run_block();
     }
+    if (watch != nullptr) watch->end_kernel();
     std::memset(shared_, guard, launch.shared);  // the next launch's may begin elsewhere
     check_guards("kernel " + kernel_->name);
     launch_ = nullptr;
@@ -199,13 +226,14 @@ void Machine::run(const Launch& launch) {
 
 void Machine::run_block() {
     begin_block();
-    jump(host_, *next());
+    switch_fibers(host_, next());
     thread_ = nullptr;
     if (returned_ != threads_.size()) report_standstill();
     end_block();
 }
 
 void Machine::begin_block() {
+    if (watch != nullptr) watch->begin_block();
     fill_with_garbage(shared_, launch_->shared);
     for (const auto& variable : kernel_->shared) fill_with_garbage(variable.begin, variable.bytes);
     const auto n = static_cast<unsigned>(threads_.size());
@@ -225,7 +253,7 @@ void Machine::begin_block() {
     for (unsigned w = 0; w < warps_.size(); ++w) {
         const unsigned lanes = std::min(n - 32 * w, 32u);
         warps_[w].alive = lanes == 32 ? whole_warp : (1u << lanes) - 1;
-        warps_[w].gatherings.clear();
+        warps_[w].open = 0;
     }
 }
 
@@ -264,12 +292,6 @@ void Machine::report_standstill() {
 // --- Taking turns
 // -----------------------------------------------------------------------------------------------------
 
-// Whoever is jumped to notes where the one that jumped is to go on.
-void Machine::jump(context::fcontext_t& from, context::fcontext_t to) {
-    const context::transfer_t arrived = context::jump_fcontext(to, &from);
-    *static_cast<context::fcontext_t*>(arrived.data) = arrived.fctx;
-}
-
 Worker& Machine::idle_worker() {
     if (idle_.empty()) {
         workers_.push_back(std::make_unique<Worker>());
@@ -277,26 +299,27 @@ Worker& Machine::idle_worker() {
         unsigned char* const stack = guarded_pages(Worker::stack_bytes);
         // Tops of stacks that lie a multiple of pages apart would all compete for a few lines of the cache.
         const std::size_t used = Worker::stack_bytes - workers_.size() % 64 * 64 * 5;
-        fresh.at = context::make_fcontext(stack + used, used, &Machine::work);
+        fresh.fiber = make_fiber(stack, used, &Machine::work);
         idle_.push_back(&fresh);
     }
     return *idle_.back();
 }
 
 // Where to go on when the thread that ran waits or has returned.
-context::fcontext_t* Machine::next() {
+Fiber& Machine::next() {
     const bool may_start = started_ < order_.size();
     const bool starts = may_start && (ready_.empty() || (seed_ != 0 && chance_.below(2) == 0));
-    if (starts) return &idle_worker().at;
-    if (ready_.empty()) return &host_;
-    thread_ = ready_.front();
-    ready_.pop_front();
-    return &thread_->worker->at;
+    if (starts) return idle_worker().fiber;
+    if (ready_.empty()) return host_;
+    thread_ = ready_.pop();
+    return thread_->worker->fiber;
 }
 
-void Machine::work(context::transfer_t from) {
-    *static_cast<context::fcontext_t*>(from.data) = from.fctx;
+void Machine::work() {
     Machine& self = machine();
+#if defined(__SANITIZE_ADDRESS__)
+    detail::arrive(self.idle_.back()->fiber);
+#endif
     for (;;) {
         // The host, or a thread that waits, came here because there is one to start; this worker is the last idle one.
         Worker* const worker = self.idle_.back();
@@ -309,14 +332,15 @@ void Machine::work(context::transfer_t from) {
             if (!self.ready_.empty()) break;
         }
         self.idle_.push_back(worker);
-        context::fcontext_t* const to = self.next();
-        if (to != &worker->at) self.jump(worker->at, *to);
+        Fiber& to = self.next();
+        if (&to != &worker->fiber) switch_fibers(worker->fiber, to);
     }
 }
 
 void Machine::become(Thread& thread) {
     thread_ = &thread;
     threadIdx = thread.index;
+    lane_of_warp = static_cast<int>(thread.number % 32);
 }
 
 void Machine::start(Thread& thread) {
@@ -328,7 +352,7 @@ void Machine::start(Thread& thread) {
     ++returned_;
     Warp& warp = warps_[ended.number / 32];
     warp.alive &= ~(1u << ended.number % 32);
-    for (std::size_t g = warp.gatherings.size(); g-- > 0;) {
+    for (std::size_t g = warp.open; g-- > 0;) {
         if ((warp.gatherings[g].here & warp.alive) == (warp.gatherings[g].mask & warp.alive)) finish(warp, g);
     }
 }
@@ -337,7 +361,7 @@ void Machine::wait(const char* what, Place place) {
     Thread& self = *thread_;
     self.waits_at = what;
     self.place = place;
-    jump(self.worker->at, *next());
+    switch_fibers(self.worker->fiber, next());
     become(self);
 }
 
@@ -349,7 +373,7 @@ void Machine::release() {
     }
     for (Thread* thread : released_) {
         thread->waits_at = nullptr;
-        ready_.push_back(thread);
+        ready_.push(thread);
     }
     released_.clear();
 }
@@ -370,6 +394,7 @@ int Machine::barrier(bool predicate, Place place) {
         wait("a barrier", place);
         return counted_;
     }
+    if (watch != nullptr) watch->block_barrier();
     at_barrier_ = 0;
     counted_ = predicates_;
     for (const unsigned number : order_) {
@@ -385,8 +410,16 @@ void Machine::gather(const char* what, unsigned mask, void* mine, void (*finishe
     if ((mask & self) == 0)
         fault("%s: the mask %08x leaves out lane %u, which is there", what, mask, thread_->number % 32);
     std::size_t g = 0;
-    while (g < of.gatherings.size() && (of.gatherings[g].mask & mask) == 0) ++g;
-    if (g == of.gatherings.size()) of.gatherings.push_back({what, mask, 0, place, {}, finisher});
+    while (g < of.open && (of.gatherings[g].mask & mask) == 0) ++g;
+    if (g == of.open) {
+        if (++of.open > of.gatherings.size()) of.gatherings.emplace_back();
+        Gathering& fresh = of.gatherings[g];
+        fresh.what = what;
+        fresh.mask = mask;
+        fresh.here = 0;
+        fresh.place = place;
+        fresh.finish = finisher;
+    }
     Gathering& gathering = of.gatherings[g];
     const bool same_thing = gathering.what == what || std::strcmp(gathering.what, what) == 0;
     if (gathering.mask != mask || !same_thing) {
@@ -405,25 +438,29 @@ void Machine::gather(const char* what, unsigned mask, void* mine, void (*finishe
 }
 
 void Machine::finish(Warp& warp, std::size_t g) {
-    const Gathering gathering = warp.gatherings[g];
-    warp.gatherings.erase(warp.gatherings.begin() + static_cast<std::ptrdiff_t>(g));
-    gathering.finish(gathering.lanes);
-    const auto first = static_cast<unsigned>(&warp - warps_.data()) * 32;
-    for (unsigned lane = 0; lane < 32; ++lane) {
-        if ((gathering.here >> lane & 1) != 0 && &threads_[first + lane] != thread_) {
-            released_.push_back(&threads_[first + lane]);
-        }
+    Gathering& gathering = warp.gatherings[g];
+    for (unsigned absent = ~gathering.here; absent != 0; absent &= absent - 1) {
+        gathering.lanes[std::countr_zero(absent)] = nullptr;
     }
+    gathering.finish(gathering.lanes);
+    Thread* const first = &threads_[static_cast<std::size_t>(&warp - warps_.data()) * 32];
+    for (unsigned lanes = gathering.here; lanes != 0; lanes &= lanes - 1) {
+        Thread* const thread = first + std::countr_zero(lanes);
+        if (thread != thread_) released_.push_back(thread);
+    }
+    if (g != --warp.open) gathering = warp.gatherings[warp.open];
     release();
 }
 
 }  // namespace
 
 void run(const Launch& launch) {
+    need_machine();
     machine().run(launch);
 }
 
 void set_order_of_threads(std::uint64_t seed) {
+    need_machine();
     machine().set_order(seed);
 }
 
@@ -437,7 +474,8 @@ void fault(const char* format, ...) {
     std::vsnprintf(words, sizeof words, format, arguments);
     va_end(arguments);
     std::fflush(stdout);
-    std::fprintf(stderr, "emulated CUDA: %s\n    in %s\n", words, machine().where().c_str());
+    const std::string where = the_machine != nullptr ? machine().where() : "outside of kernels";
+    std::fprintf(stderr, "emulated CUDA: %s\n    in %s\n", words, where.c_str());
     std::abort();
 }
 
@@ -451,12 +489,15 @@ int block_barrier(bool predicate, Place place) {
     return machine().barrier(predicate, place);
 }
 
-void warp_collective(const char* what, unsigned mask, void* mine, void (*finish)(void* const*), Place place) {
-    machine().gather(what, mask, mine, finish, place);
+void warp_barrier(unsigned mask, Place place) {
+    const auto finish = [](void* const*) {
+        if (watch != nullptr) watch->warp_barrier(machine().thread().number / 32);
+    };
+    machine().gather("__syncwarp", mask, &mask, finish, place);
 }
 
-int lane() {
-    return static_cast<int>(machine().thread().number % 32);
+void warp_collective(const char* what, unsigned mask, void* mine, void (*finish)(void* const*), Place place) {
+    machine().gather(what, mask, mine, finish, place);
 }
 
 unsigned lanes_alive() {
@@ -468,9 +509,18 @@ unsigned char* shared_memory() {
 }
 
 std::uint32_t shared_offset(const void* shared) {
+    if (the_machine == nullptr) return 0xffffffffu;
     const std::ptrdiff_t offset = static_cast<const unsigned char*>(shared) - machine().shared();
     if (offset < 0 || offset >= static_cast<std::ptrdiff_t>(machine().shared_bytes())) return 0xffffffffu;
     return static_cast<std::uint32_t>(offset);
+}
+
+bool is_shared(const void* memory) {
+    return machine().is_shared(static_cast<const unsigned char*>(memory));
+}
+
+void note_atomic(const void* memory, std::size_t bytes) {
+    if (watch != nullptr) watch->updates(memory, bytes, __builtin_return_address(0));
 }
 
 void check_shared(const void* memory, std::size_t bytes, std::size_t alignment, const char* what) {
@@ -497,6 +547,7 @@ void copy_later(void* shared, const void* global, std::size_t bytes, int there) 
     if (there < 0 || there > static_cast<int>(bytes)) fault("asynchronous copy of %d of %zu bytes", there, bytes);
     check_shared(shared, bytes, bytes, "asynchronous copy");
     check_device(global, static_cast<std::size_t>(std::max(there, 1)), bytes, "asynchronous copy");
+    if (watch != nullptr) watch->begin_copy(shared, bytes, __builtin_return_address(0));
     fill_with_garbage(shared, bytes);
     Thread& thread = machine().thread();
     thread.copies.push_back(
@@ -512,6 +563,10 @@ void wait_for_copies(int still) {
     const auto due = std::find_if(thread.copies.begin(), thread.copies.end(),
                                   [&](const Copy& copy) { return copy.group >= thread.copy_group - still; });
     for (auto copy = thread.copies.begin(); copy != due; ++copy) {
+        if (watch != nullptr) {
+            watch->reads(copy->from, copy->there, __builtin_return_address(0));
+            watch->end_copy(copy->to, copy->bytes, __builtin_return_address(0));
+        }
         std::memcpy(copy->to, copy->from, copy->there);
         std::memset(copy->to + copy->there, 0, copy->bytes - copy->there);
     }

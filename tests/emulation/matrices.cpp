@@ -7,6 +7,8 @@
 #include <cmath>
 #include <cstring>
 
+#include "watch.hpp"
+
 namespace emulation {
 
 namespace {
@@ -24,8 +26,8 @@ float off(float exact, float argument, std::uint32_t ulp) {
 
 float exp2_to_2_ulp(float t) {
     if (std::fabs(t) < least_normal) return 1;
+    if (t < -126) return 0;
     const float exact = std::exp2(t);
-    if (exact < least_normal) return 0;
     return std::isfinite(exact) ? off(exact, t, 2) : exact;
 }
 
@@ -76,46 +78,53 @@ struct Product {
     std::uint32_t b[2];
 };
 
+// Eight numbers at a time, in GCC's vectors.
+using Floats = float __attribute__((vector_size(32)));
+using Ints = std::int32_t __attribute__((vector_size(32)));
+
+Floats floats_of(Ints bits) {
+    return std::bit_cast<Floats>(bits);
+}
+Ints bits_of(Floats numbers) {
+    return std::bit_cast<Ints>(numbers);
+}
+
 // What an A100's tensor core makes of c + a_0 b_0 + ... + a_7 b_7, as was measured (Fasi, Higham, Mikaitis, Pranesh
 // 2021): products are exact; all nine addends are cut, towards zero, at one bit below the last of the largest; their
-// sum is cut, towards zero, to fp32. Newer devices keep more. Eight sums at a time: c[j] += sum_k a[k] b[k][j].
-void add_eight_products(float* c, const float* a, const float (*b)[8]) {
-    constexpr std::uint32_t exponent_bits = 0x7f800000u, size_bits = 0x7fffffffu;
-    float products[8][8];
-    std::uint32_t largest[8];
-    std::uint32_t largest_of_all = 0;
-    for (int j = 0; j < 8; ++j) largest[j] = std::bit_cast<std::uint32_t>(c[j]) & size_bits;
+// sum is cut, towards zero, to fp32. Newer devices keep more. For the eight columns of b.
+Floats add_eight_products(Floats c, const float* a, const Floats* b) {
+    constexpr std::int32_t exponent_bits = 0x7f800000, size_bits = 0x7fffffff;
+    Floats products[8];
+    Ints largest = bits_of(c) & size_bits;
     for (int k = 0; k < 8; ++k) {
-        for (int j = 0; j < 8; ++j) {
-            products[k][j] = a[k] * b[k][j];
-            largest[j] = std::max(largest[j], std::bit_cast<std::uint32_t>(products[k][j]) & size_bits);
-        }
+        products[k] = a[k] * b[k];
+        const Ints size = bits_of(products[k]) & size_bits;
+        largest = size > largest ? size : largest;
     }
-    for (int j = 0; j < 8; ++j) largest_of_all = std::max(largest_of_all, largest[j]);
-    if (largest_of_all >= exponent_bits) {  // infinite, or not a number
-        for (int k = 0; k < 8; ++k) {
-            for (int j = 0; j < 8; ++j) c[j] += products[k][j];
-        }
-        return;
-    }
+    const Ints exponent = largest & exponent_bits;
+    const Floats power = floats_of(exponent) > 0x1p-100f ? floats_of(exponent) : Floats{} + 0x1p-100f;
     // Addends as multiples of 2^(exponent of the largest - 24): whole numbers below 2^25.
-    float unit[8], per_unit[8];
-    std::int32_t sums[8];
+    const Floats per_unit = 0x1p24f / power;
+    Ints sum = __builtin_convertvector(c * per_unit, Ints);
+    for (int k = 0; k < 8; ++k) sum += __builtin_convertvector(products[k] * per_unit, Ints);
+    const Ints size = sum < 0 ? -sum : sum;
+    const Floats nearest = __builtin_convertvector(size, Floats);
+    const Ints above = __builtin_convertvector(nearest, Ints) > size;  // -1 where it is so
+    const Floats cut = floats_of(bits_of(nearest) + above);
+    Floats result = (sum < 0 ? -cut : cut) * (power * 0x1p-24f);
+    // Infinite, or not a number.
     for (int j = 0; j < 8; ++j) {
-        const float power = std::max(std::bit_cast<float>(largest[j] & exponent_bits), 0x1p-100f);
-        unit[j] = power * 0x1p-24f;
-        per_unit[j] = 0x1p24f / power;
-        sums[j] = static_cast<std::int32_t>(c[j] * per_unit[j]);
+        if (exponent[j] != exponent_bits) continue;
+        result[j] = c[j];
+        for (int k = 0; k < 8; ++k) result[j] += products[k][j];
     }
-    for (int k = 0; k < 8; ++k) {
-        for (int j = 0; j < 8; ++j) sums[j] += static_cast<std::int32_t>(products[k][j] * per_unit[j]);
-    }
-    for (int j = 0; j < 8; ++j) {
-        const std::int32_t size = std::abs(sums[j]);
-        const auto nearest = static_cast<float>(size);
-        const std::uint32_t above = static_cast<std::int32_t>(nearest) > size ? 1 : 0;
-        const auto cut = std::bit_cast<float>(std::bit_cast<std::uint32_t>(nearest) - above);
-        c[j] = (sums[j] < 0 ? -cut : cut) * unit[j];
+    return result;
+}
+
+template <int Rows, int Columns>
+void convert(const std::uint16_t (&bits)[Rows][Columns], float (&numbers)[Rows][Columns]) {
+    for (int i = 0; i < Rows; ++i) {
+        for (int j = 0; j < Columns; ++j) numbers[i][j] = from_half_bits(bits[i][j]);
     }
 }
 
@@ -140,11 +149,16 @@ void multiply(void* const* lanes) {
         }
     }
     float a[16][16], b[16][8];
-    for (int i = 0; i < 256; ++i) a[i / 16][i % 16] = from_half_bits(a_bits[i / 16][i % 16]);
-    for (int i = 0; i < 128; ++i) b[i / 8][i % 8] = from_half_bits(b_bits[i / 8][i % 8]);
+    convert(a_bits, a);
+    convert(b_bits, b);
+    Floats b_rows[16];
+    std::memcpy(b_rows, b, sizeof b);
     for (int row = 0; row < 16; ++row) {
-        add_eight_products(c[row], a[row], b);
-        add_eight_products(c[row], a[row] + 8, b + 8);
+        Floats sums;
+        std::memcpy(&sums, c[row], sizeof sums);
+        sums = add_eight_products(sums, a[row], b_rows);
+        sums = add_eight_products(sums, a[row] + 8, b_rows + 8);
+        std::memcpy(c[row], &sums, sizeof sums);
     }
     for (int l = 0; l < 32; ++l) {
         float* const mine = static_cast<const Product*>(lanes[l])->c;
@@ -156,6 +170,7 @@ void multiply(void* const* lanes) {
 
 void load_matrices(std::uint32_t (&matrices)[4], const void* shared_row, bool transposed, Place place) {
     check_shared(shared_row, 16, 16, "ldmatrix");
+    if (watch != nullptr) watch->reads(shared_row, 16, __builtin_return_address(0));
     MatrixLoad mine{matrices, static_cast<const unsigned char*>(shared_row)};
     if (transposed) {
         warp_collective("ldmatrix.trans", whole_warp, &mine, &deal_matrices<true>, place);

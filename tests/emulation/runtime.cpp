@@ -17,6 +17,7 @@
 #include "memory.hpp"
 #include "streams.hpp"
 #include "symbols.hpp"
+#include "watch.hpp"
 
 namespace emulation {
 
@@ -40,6 +41,7 @@ struct State {
     std::int64_t calls_until_failure = 0;  // 0: none
     cudaError_t failure = cudaSuccess;
     std::string failing_function;
+    cudaError_t broken = cudaSuccess;  // what all calls return from now on
 
     State();
 };
@@ -74,14 +76,23 @@ cudaError_t result(cudaError_t error) {
     return error;
 }
 
+// After one of these a device does nothing more for the process.
+bool breaks_the_context(cudaError_t error) {
+    return error == cudaErrorECCUncorrectable || error == cudaErrorIllegalAddress || error == cudaErrorLaunchTimeout ||
+           error == cudaErrorLaunchFailure;
+}
+
 // Every function that can fail begins so.
 class Call {
  public:
     explicit Call(const char* function) : lock_{state().mutex} {
         State& all = state();
-        if (all.calls_until_failure > 0 && (all.failing_function.empty() || all.failing_function == function) &&
-            --all.calls_until_failure == 0) {
+        if (all.broken != cudaSuccess) {
+            failure_ = all.broken;
+        } else if (all.calls_until_failure > 0 && (all.failing_function.empty() || all.failing_function == function) &&
+                   --all.calls_until_failure == 0) {
             failure_ = all.failure;
+            if (breaks_the_context(failure_)) all.broken = failure_;
         } else if (all.devices.count == 0) {
             failure_ = cudaErrorNoDevice;
         }
@@ -171,6 +182,9 @@ cudaError_t copy(void* to, std::size_t to_pitch, const void* from, std::size_t f
         for (std::size_t row = 0; row < size.height; ++row) {
             std::memmove(static_cast<unsigned char*>(to) + row * to_pitch,
                          static_cast<const unsigned char*>(from) + row * from_pitch, size.width);
+            if (watch != nullptr && to_device) {
+                watch->written_by_stream(static_cast<unsigned char*>(to) + row * to_pitch, size.width);
+            }
         }
         Counters& counters = state().counters;
         const auto bytes = static_cast<std::int64_t>(size.width * size.height);
@@ -191,6 +205,9 @@ cudaError_t set(void* memory, std::size_t pitch, int value, Rectangle size, cuda
     state().streams.give(*queue, [=] {
         for (std::size_t row = 0; row < size.height; ++row) {
             std::memset(static_cast<unsigned char*>(memory) + row * pitch, value, size.width);
+            if (watch != nullptr) {
+                watch->written_by_stream(static_cast<unsigned char*>(memory) + row * pitch, size.width);
+            }
         }
     });
     return cudaSuccess;
@@ -270,6 +287,7 @@ void fail_call(std::int64_t k, cudaError_t error, const std::string& function) {
 
 void fail_no_call() {
     fail_call(0, cudaSuccess, "");
+    state().broken = cudaSuccess;
 }
 
 Counters counters() {

@@ -115,6 +115,16 @@ __global__ void powers_of_two(const float* t, float* result, int n) {
     if (i < n) result[i] = ex2(t[i]);
 }
 
+__global__ void count(const int* x, int n, int* counts) {
+    __shared__ int of_block[32];
+    if (threadIdx.x < 32) of_block[threadIdx.x] = 0;
+    __syncthreads();
+    const int i = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
+    if (i < n) atomicAdd(&of_block[x[i]], 1);
+    __syncthreads();
+    if (threadIdx.x < 32) atomicAdd(&counts[threadIdx.x], of_block[threadIdx.x]);
+}
+
 __global__ void write_past_the_end(float* x, std::int64_t n) {
     x[n + threadIdx.x] = 1.0f;
 }
@@ -180,6 +190,42 @@ __global__ void misaligned_vector(const float* x, float4* y) {
 
 __global__ void last_block(int* number) {
     *number = static_cast<int>(blockIdx.x);
+}
+
+__global__ void reuse_without_barrier(const float* x, float* y) {
+    __shared__ float kept[block_size];
+    float sum = 0;
+    for (int turn = 0; turn < 2; ++turn) {
+        kept[threadIdx.x] = x[turn * block_size + threadIdx.x];
+        __syncthreads();
+        sum += kept[(threadIdx.x + 1) % block_size];
+    }
+    y[threadIdx.x] = sum;
+}
+
+__global__ void order_by_vote(int* x) {
+    __shared__ int kept[32];
+    kept[threadIdx.x] = x[threadIdx.x];
+    __ballot_sync(0xffffffffu, 1);
+    x[threadIdx.x] = kept[31 - threadIdx.x];
+}
+
+__global__ void order_by_syncwarp(int* x) {
+    __shared__ int kept[32];
+    kept[threadIdx.x] = x[threadIdx.x];
+    __syncwarp();
+    x[threadIdx.x] = kept[31 - threadIdx.x];
+}
+
+__global__ void fetch_too_early(const float4* x, float4* y) {
+    float4* const kept = reinterpret_cast<float4*>(dynamic_shared());
+    for (unsigned tile = 0; tile < 2; ++tile) {
+        copy_async_16(&kept[threadIdx.x], &x[tile * blockDim.x + threadIdx.x]);
+        commit_copies();
+        wait_for_copies<0>();
+        __syncthreads();
+        y[tile * blockDim.x + threadIdx.x] = kept[blockDim.x - 1 - threadIdx.x];
+    }
 }
 
 }  // namespace test_kernels

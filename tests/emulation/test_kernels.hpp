@@ -28,6 +28,8 @@ __global__ void votes(const int* x, unsigned* ballots, int* firsts);
 __global__ void fill(float* x, std::int64_t n, float value);
 __global__ void add_one(float* x, std::int64_t n);
 __global__ void powers_of_two(const float* t, float* result, int n);
+// counts[x[i]] += 1, through counters of the block in shared memory; x[i] < 32.
+__global__ void count(const int* x, int n, int* counts);
 
 // --- Wrong
 // ------------------------------------------------------------------------------------------------------------
@@ -45,5 +47,12 @@ __global__ void misaligned_copy(const float* x);
 __global__ void misaligned_vector(const float* x, float4* y);
 // The last block to come is the one whose number stays.
 __global__ void last_block(int* number);
+// Barriers are where they must be, but for one before shared memory is used once more.
+__global__ void reuse_without_barrier(const float* x, float* y);
+// One warp; its lanes rely on a vote to order what they do in shared memory, or on __syncwarp().
+__global__ void order_by_vote(int* x);
+__global__ void order_by_syncwarp(int* x);
+// The second tile is fetched into the buffer that others may still read.
+__global__ void fetch_too_early(const float4* x, float4* y);
 
 }  // namespace test_kernels

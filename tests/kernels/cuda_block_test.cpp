@@ -45,19 +45,6 @@ TEST_P(EveryVerb, AgreesWithTheReference) {
     expect_agreement(c, s, *block, precision);
 }
 
-// Points that do not fit pass through the device in portions.
-TEST_P(EveryVerb, AgreesWithTheReferenceWherePointsAreStreamed) {
-    const auto& [c, precision, keep_products] = GetParam();
-    if (keep_products) GTEST_SKIP() << "kept products are held, whatever becomes of the points";
-    const Setting s{c};
-    BlockProblem problem = s.problem(precision);
-    problem.streamed_rows = 17;
-
-    const auto block = make_cuda_block(problem);
-
-    expect_agreement(c, s, *block, precision);
-}
-
 INSTANTIATE_TEST_SUITE_P(Single, EveryVerb,
                          testing::Combine(testing::ValuesIn(cases()), testing::Values(Precision::single),
                                           testing::Values(false)));
@@ -70,6 +57,34 @@ INSTANTIATE_TEST_SUITE_P(Sharp, EveryVerb,
 INSTANTIATE_TEST_SUITE_P(Kept, EveryVerb,
                          testing::Combine(testing::ValuesIn(cases_from_products()), testing::Values(Precision::single),
                                           testing::Values(true)));
+
+// Points that do not fit pass through the device in portions.
+class Streamed : public OnADevice, public testing::WithParamInterface<std::tuple<Case, Precision, bool>> {};
+
+TEST_P(Streamed, AgreesWithTheReference) {
+    const auto& [c, precision, keep_products] = GetParam();
+    const Setting s{c};
+    BlockProblem problem = s.problem(precision, keep_products);
+    problem.streamed_rows = 29;
+
+    const auto block = make_cuda_block(problem);
+
+    expect_agreement(c, s, *block, precision);
+}
+
+std::vector<Case> cases_to_stream() {
+    std::vector<Case> all;
+    for (const char* cost : {"sqeuclidean", "euclidean", "pnorm:1.5", "dot"}) {
+        for (const std::int64_t d : {3, 20}) all.push_back({cost, 67, 95, d, 0.1, true});
+    }
+    all.push_back({"sqeuclidean", 0, 40, 3, 0.1, true});
+    all.push_back({"cosine", 29, 1, 20, 0.1, true});
+    return all;
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Streamed,
+                         testing::Combine(testing::ValuesIn(cases_to_stream()),
+                                          testing::Values(Precision::single, Precision::fp64), testing::Bool()));
 
 class CudaBlock : public OnADevice, public testing::WithParamInterface<bool> {};  // keeping products
 INSTANTIATE_TEST_SUITE_P(CudaBlock, CudaBlock, testing::Bool());

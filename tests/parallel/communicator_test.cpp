@@ -72,6 +72,15 @@ TEST(Communicator, BroadcastsText) {
     EXPECT_EQ(text, "from the root");
 }
 
+TEST(Communicator, GathersTextsInRankOrder) {
+    const Communicator world = Communicator::world();
+
+    const std::vector<std::string> all = world.gather_all(std::string(static_cast<std::size_t>(world.rank() % 3), 'x'));
+
+    ASSERT_EQ(std::ssize(all), world.size());
+    for (std::size_t rank = 0; rank < all.size(); ++rank) EXPECT_EQ(all[rank], std::string(rank % 3, 'x'));
+}
+
 TEST(Agree, ThrowsTheLowestFailingRanksErrorEverywhere) {
     const Communicator world = Communicator::world();
     const auto failing_from_rank = [&](int first) {

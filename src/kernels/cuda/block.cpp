@@ -17,6 +17,7 @@
 #include <optional>
 
 #include "kernels/block.hpp"
+#include "kernels/column_means.hpp"
 #include "kernels/cuda/call.hpp"
 #include "kernels/cuda/device.hpp"
 #include "kernels/cuda/device_cloud.hpp"
@@ -178,26 +179,32 @@ class CudaBlock final : public Block {
         const auto begin = std::chrono::steady_clock::now();
         stride_ = stride_of_products(problem_.target->rows);
         kept_ = Array<float>{problem_.source->rows * stride_};
+        // Few dimensions: logits of potentials that are all zero, of points times the unit.
+        const Forms scaled{{PairForm::product, 1}, Source::tiles, 1, unit_of_products(), 0, true};
+        const Potentials none;
+        const Request all{Side::row, {LocalIndex{0}, problem_.source->rows}, none, infinity, false, nullptr};
+        work_.corrections.need(all.range.count);
+        work_.potentials[0].need(all.range.count);
+        clear(work_.potentials[0].get(), all.range.count, work_.stream);
         for_all_portions(
-            Side::row, {LocalIndex{0}, problem_.source->rows}, [](const auto&) {},
-            [&](const auto& rows, const auto& columns) {
-                Pairs<float> pairs = pairs_of(rows, columns);
-                pairs.dimension = dimension();
+            Side::row, all.range,
+            [&](const Portion<T>& rows) {
+                if (!splits_) prepare_staying(all, scaled, {}, rows);
+            },
+            [&](const Portion<T>& rows, const Portion<T>& columns) {
                 float* const to = kept_.get() + rows.first * stride_ + columns.first;
-                if (splits_) return launch_products(pairs, to, stride_, work_.stream.get());
-                // Few dimensions: logits of potentials that are all zero.
-                pairs.slope = static_cast<float>(unit_of_products());
-                pairs.staying.logits = pairs.summed.logits = zeros(std::max(rows.rows, columns.rows));
-                launch_logits(pairs, {to, nullptr, stride_, nullptr, nullptr}, work_.stream.get());
+                if (splits_) {
+                    Pairs<float> pairs = pairs_of(rows, columns);
+                    pairs.dimension = dimension();
+                    return launch_products(pairs, to, stride_, work_.stream.get());
+                }
+                work_.g.need(columns.rows);
+                clear(work_.g.get(), columns.rows, work_.stream);
+                launch_logits(prepared_pairs(all, scaled, rows, columns), {to, nullptr, stride_, nullptr, nullptr},
+                              work_.stream.get());
             });
         work_.stream.wait();
         seconds_of_products_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-    }
-
-    const float* zeros(std::int64_t n) const {
-        work_.f.need(n);
-        clear(work_.f.get(), n, work_.stream);
-        return work_.f.get();
     }
 
     // What kept products are multiples of: a power of two that keeps those of huge or tiny points in range.
@@ -460,20 +467,15 @@ class CudaBlock final : public Block {
         }
     }
 
-    // Averages of columns are formed about the columns' means: far-off values lose nothing in single precision.
     void upload_columns(const Request& request) const {
         if (!request.is(Weighting::Kind::columns) || request.width() == 0) return;
         Workspace& w = work_;
         const std::int64_t width = request.width(), rows = side(other(request.stays)).rows();
         const double* v = request.weighting->columns.data();
+        const std::vector<double> means = kernels::column_means(request.weighting->columns, width);
         w.host_means.need(width);
         w.means.need(width);
-        std::fill_n(w.host_means.get(), width, 0.0);
-        for (std::int64_t j = 0; j < rows; ++j) {
-            for (std::int64_t k = 0; k < width; ++k) w.host_means.get()[k] += v[j * width + k];
-        }
-        for (std::int64_t k = 0; k < width; ++k)
-            w.host_means.get()[k] /= static_cast<double>(std::max<std::int64_t>(rows, 1));
+        std::copy(means.begin(), means.end(), w.host_means.get());
         w.columns.need(rows * width);
         copy_to_device(w.host_means.get(), w.means.get(), width, w.stream);
         constexpr std::int64_t piece_numbers = std::int64_t{1} << 24;
@@ -483,11 +485,10 @@ class CudaBlock final : public Block {
             const std::int64_t count = std::min(piece, rows - first);
             w.stream.wait();  // the piece before is on its way from the same buffer
             T* const to = w.host_columns.get();
-            const double* const means = w.host_means.get();
 #pragma omp parallel for schedule(static) if (count * width > 10000)
             for (std::int64_t j = 0; j < count; ++j) {
                 for (std::int64_t k = 0; k < width; ++k)
-                    to[j * width + k] = static_cast<T>(v[(first + j) * width + k] - means[k]);
+                    to[j * width + k] = static_cast<T>(v[(first + j) * width + k] - means[static_cast<std::size_t>(k)]);
             }
             copy_to_device(to, w.columns.get() + first * width, count * width, w.stream);
         }

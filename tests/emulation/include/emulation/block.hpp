@@ -26,18 +26,21 @@ void fill_with_garbage(void* memory, std::size_t bytes);
 
 // Until all threads of the block are here; returns in how many `predicate` was true.
 int block_barrier(bool predicate, Place place);
+// Likewise the lanes of the mask that have not returned.
+void warp_barrier(unsigned mask, Place place);
 
 // Until all lanes of the mask that have not returned are here. Then `finish` is called once, with what each lane gave
 // as `mine` (null for lanes that are not there), and all go on.
 void warp_collective(const char* what, unsigned mask, void* mine, void (*finish)(void* const* lanes), Place place);
 constexpr unsigned whole_warp = 0xffffffffu;
 
-int lane();
-unsigned lanes_alive();  // of this warp: that have not returned
+extern int lane_of_warp;  // written as threadIdx is
+unsigned lanes_alive();   // of this warp: that have not returned
 
 // The block's dynamic shared memory; where in it an address is.
 unsigned char* shared_memory();
 std::uint32_t shared_offset(const void* shared);
+bool is_shared(const void* memory);  // dynamic or static
 // Ends the program if these bytes are not wholly in shared, or device, memory, or not aligned so.
 void check_shared(const void* memory, std::size_t bytes, std::size_t alignment, const char* what);
 void check_device(const void* memory, std::size_t bytes, std::size_t alignment, const char* what);
@@ -45,6 +48,9 @@ void check_device(const void* memory, std::size_t bytes, std::size_t alignment, 
 // A copy of this thread from device to shared memory that is not made before wait_for_copies() says so: of the first
 // `there` of `bytes`; zeros take the others' place.
 void copy_later(void* shared, const void* global, std::size_t bytes, int there);
+// An atomic operation is about to be done there.
+void note_atomic(const void* memory, std::size_t bytes);
+
 void commit_copies();
 void wait_for_copies(int still);
 

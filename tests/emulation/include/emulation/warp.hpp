@@ -65,7 +65,7 @@ T reduce_over_lanes(const char* what, unsigned mask, T value, Combine, Place pla
 
 inline unsigned ballot(const char* what, unsigned mask, bool predicate, Place place) {
     const auto combine = [](unsigned a, unsigned b) { return a | b; };
-    return reduce_over_lanes(what, mask, predicate ? 1u << lane() : 0u, combine, place);
+    return reduce_over_lanes(what, mask, predicate ? 1u << lane_of_warp : 0u, combine, place);
 }
 
 }  // namespace emulation
@@ -95,8 +95,7 @@ inline void __threadfence_system() {}
 // ---------------------------------------------------------------------------------------------------------
 
 inline void __syncwarp(unsigned mask = emulation::whole_warp, emulation::Place place = emulation::Place::current()) {
-    emulation::warp_collective(
-        "__syncwarp", mask, &mask, [](void* const*) {}, place);
+    emulation::warp_barrier(mask, place);
 }
 inline unsigned __activemask() {
     return emulation::lanes_alive();
@@ -115,7 +114,7 @@ template <class T>
 T __shfl_sync(unsigned mask, T value, int source, int width = 32,
               emulation::Place place = emulation::Place::current()) {
     emulation::check_width(width);
-    const int first = emulation::lane() & ~(width - 1);
+    const int first = emulation::lane_of_warp & ~(width - 1);
     return emulation::shuffle("__shfl_sync", mask, value, first + (source & (width - 1)), place);
 }
 // Lanes whose source lies outside of their part of the warp keep their own value.
@@ -123,7 +122,7 @@ template <class T>
 T __shfl_up_sync(unsigned mask, T value, unsigned delta, int width = 32,
                  emulation::Place place = emulation::Place::current()) {
     emulation::check_width(width);
-    const int lane = emulation::lane(), first = lane & ~(width - 1);
+    const int lane = emulation::lane_of_warp, first = lane & ~(width - 1);
     const int source = lane - static_cast<int>(delta);
     return emulation::shuffle("__shfl_up_sync", mask, value, source >= first ? source : lane, place);
 }
@@ -131,7 +130,7 @@ template <class T>
 T __shfl_down_sync(unsigned mask, T value, unsigned delta, int width = 32,
                    emulation::Place place = emulation::Place::current()) {
     emulation::check_width(width);
-    const int lane = emulation::lane(), first = lane & ~(width - 1);
+    const int lane = emulation::lane_of_warp, first = lane & ~(width - 1);
     const int source = lane + static_cast<int>(delta);
     return emulation::shuffle("__shfl_down_sync", mask, value, source < first + width ? source : lane, place);
 }
@@ -139,7 +138,7 @@ template <class T>
 T __shfl_xor_sync(unsigned mask, T value, int lane_mask, int width = 32,
                   emulation::Place place = emulation::Place::current()) {
     emulation::check_width(width);
-    const int lane = emulation::lane(), first = lane & ~(width - 1);
+    const int lane = emulation::lane_of_warp, first = lane & ~(width - 1);
     const int source = lane ^ lane_mask;
     return emulation::shuffle("__shfl_xor_sync", mask, value, source < first + width ? source & 31 : lane, place);
 }

@@ -1,0 +1,487 @@
+// Rates of the CUDA backend's verbs on the device of this process, as the program calls them: potentials go to the
+// device and sums come back within the time. Beside each the bound by arithmetic (cuda_work.hpp) from limits that are
+// measured in the same run (device_limits.hpp), and the share of it that was reached. Every answer is compared with the
+// sequential reference, on some rows, before it is timed. Prints Markdown tables.
+//
+//     cmake --build --preset cuda --target cuda_rates && build-cuda/bin/cuda_rates [OPTION...]
+//
+//     --dimensions 3,64 --points 20000 --costs sqeuclidean,pnorm:1.5 --precisions single,double    only these
+//     --budget SECONDS    of all measurements; what does not fit is left out and counted (default 420)
+//     --longest SECONDS   of one call: what is predicted to take longer is left out (default 5)
+//     --device NUMBER     (default 0)
+//     --json FILE         the same for programs
+//     --tiny              hundreds of points, once: whether all of it works
+//
+// Exit codes: 0, 1 if an answer was wrong, 2 bad usage, 3 no device.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <exception>
+#include <fstream>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <random>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "cuda_work.hpp"
+#include "kernels/block.hpp"
+#include "kernels/devices.hpp"
+#include "timing.hpp"
+
+namespace {
+
+using namespace convoy;
+using bench::Asked;
+using bench::Verb;
+
+// --- What is asked ---------------------------------------------------------------------------------------------------
+
+struct Options {
+    std::vector<std::int64_t> dimensions{3, 64, 1024, 1, 2, 8, 16, 128, 3072}, points{20000, 100000, 1000000};
+    std::vector<std::string> costs{"sqeuclidean", "euclidean", "pnorm:1.5"}, precisions{"single", "double"};
+    std::string json;
+    double budget = 420, longest = 5;
+    int device = 0;
+    bool tiny = false;
+};
+
+std::vector<std::string> items(const std::string& list) {
+    std::vector<std::string> found;
+    std::istringstream stream{list};
+    for (std::string item; std::getline(stream, item, ',');) found.push_back(item);
+    return found;
+}
+
+std::vector<std::int64_t> numbers(const std::string& list) {
+    std::vector<std::int64_t> found;
+    for (const std::string& item : items(list)) found.push_back(std::max(std::atoll(item.c_str()), 1LL));
+    return found;
+}
+
+std::optional<Options> parse(int count, char** words) {
+    Options options;
+    const std::map<std::string, std::function<void(const std::string&)>> known{
+        {"--dimensions", [&](const std::string& v) { options.dimensions = numbers(v); }},
+        {"--points", [&](const std::string& v) { options.points = numbers(v); }},
+        {"--costs", [&](const std::string& v) { options.costs = items(v); }},
+        {"--precisions", [&](const std::string& v) { options.precisions = items(v); }},
+        {"--budget", [&](const std::string& v) { options.budget = std::atof(v.c_str()); }},
+        {"--longest", [&](const std::string& v) { options.longest = std::atof(v.c_str()); }},
+        {"--device", [&](const std::string& v) { options.device = std::atoi(v.c_str()); }},
+        {"--json", [&](const std::string& v) { options.json = v; }}};
+    for (int k = 1; k < count; ++k) {
+        if (std::strcmp(words[k], "--tiny") == 0) {
+            options.tiny = true;
+            options.points = {150};
+            options.dimensions = {3, 17, 70};
+            continue;
+        }
+        const auto option = known.find(words[k]);
+        if (option == known.end() || k + 1 == count) {
+            std::fprintf(stderr, "error: %s '%s'\n", option == known.end() ? "unknown option" : "no value for",
+                         words[k]);
+            return std::nullopt;
+        }
+        option->second(words[++k]);
+    }
+    return options;
+}
+
+struct Subject {
+    std::string cost;
+    Precision precision;
+    std::int64_t d, n;
+
+    std::string name() const {
+        return fmt::format("{}, {}, d = {}, n = m = {}", cost, precision == Precision::single ? "single" : "double", d,
+                           n);
+    }
+};
+
+// What decides comes first, so that a small budget still shows it.
+std::vector<Subject> subjects_of(const Options& options) {
+    std::vector<Subject> subjects;
+    constexpr std::int64_t most_numbers = 320'000'000;  // of one cloud: 2.6 GB in double
+    for (const std::string& precision : options.precisions) {
+        for (const std::string& cost : options.costs) {
+            const bool main_road = precision == "single" && cost == "sqeuclidean";
+            for (const std::int64_t n : options.points) {
+                for (const std::int64_t d : options.dimensions) {
+                    const bool many = n * d > most_numbers;
+                    const bool beside = !main_road && n > 20000 && d != 3 && d != 64;
+                    if (!many && !beside && !(beside && n > 100000))
+                        subjects.push_back({cost, precision == "double" ? Precision::fp64 : Precision::single, d, n});
+                }
+            }
+        }
+    }
+    return subjects;
+}
+
+// --- Problems --------------------------------------------------------------------------------------------------------
+
+// Normal coordinates; each row from a generator of its own, so that threads may share the work.
+Cloud normal_cloud(std::int64_t n, std::int64_t d, std::uint64_t seed) {
+    std::vector<double> points(static_cast<std::size_t>(n * d));
+#pragma omp parallel for schedule(static)
+    for (std::int64_t i = 0; i < n; ++i) {
+        std::minstd_rand random{static_cast<std::uint32_t>(seed * 7919 + static_cast<std::uint64_t>(i) * 104729 + 1)};
+        random.discard(8);
+        std::normal_distribution<double> normal;
+        for (std::int64_t k = 0; k < d; ++k) points[static_cast<std::size_t>(i * d + k)] = normal(random);
+    }
+    return uniform_cloud(std::move(points), d);
+}
+
+// Two clouds, potentials of which the answers depend, an epsilon at which shifted sums are in range.
+struct Problem {
+    Subject subject;
+    Cost cost;
+    Cloud source, target;
+    std::vector<double> f, g, columns;
+    double epsilon;
+
+    explicit Problem(const Subject& s)
+        : subject{s},
+          cost{Cost::parse(s.cost)},
+          source{normal_cloud(s.n, s.d, 1)},
+          target{normal_cloud(s.n, s.d, 2)},
+          f(static_cast<std::size_t>(s.n)),
+          g(f) {
+        double mean = 0;
+        constexpr std::int64_t some = 100;
+        for (std::int64_t i = 0; i < some; ++i) mean += cost(source.point(i % s.n), target.point((7 * i) % s.n)) / some;
+        epsilon = mean / 4;
+        for (std::size_t i = 0; i < f.size(); ++i) {
+            f[i] = 0.3 * epsilon * std::sin(static_cast<double>(i));
+            g[i] = 0.3 * epsilon * std::cos(2.0 * static_cast<double>(i));
+        }
+    }
+
+    Potentials potentials() const { return {f, g}; }
+    LocalRun all() const { return {LocalIndex{0}, subject.n}; }
+    double pairs() const { return static_cast<double>(subject.n) * static_cast<double>(subject.n); }
+    bool single() const { return subject.precision == Precision::single; }
+    BlockProblem block() const { return {cost, &source, &target, {}, {}, {}, subject.precision}; }
+
+    Weighting weighting(Verb verb, std::int64_t width) {
+        if (verb == Verb::cost) return Weighting::of_cost();
+        if (verb == Verb::values) return Weighting::of_values();
+        columns.resize(static_cast<std::size_t>(subject.n * width));
+        for (std::size_t k = 0; k < columns.size(); ++k) columns[k] = std::cos(0.7 * static_cast<double>(k));
+        return Weighting::of_columns(columns, width);
+    }
+
+    bool fits(std::int64_t width, bool keep, double memory) const {
+        const CudaBlockSize size{subject.n, subject.n, subject.d, single(), cost.uses_products(), width, keep};
+        return cuda_memory_resident(size) < memory;
+    }
+};
+
+// --- Answers ---------------------------------------------------------------------------------------------------------
+
+struct Answer {
+    Sums sums;
+    std::vector<double> values;
+    Picks picks;
+};
+
+// One call of a block: whichever verb it is.
+struct Call {
+    std::string name;
+    Asked asked;
+    Side side = Side::row;
+    Weighting weighting;
+    PickRule rule;
+
+    void operator()(const Block& block, const Problem& p, LocalRun range, Answer& answer) const {
+        const Safety safety = asked.verb == Verb::safe ? Safety::safe : Safety::shifted;
+        if (asked.verb == Verb::pick) return block.pick(side, range, p.potentials(), p.epsilon, rule, answer.picks);
+        if (asked.verb == Verb::columns || asked.verb == Verb::cost || asked.verb == Verb::values)
+            return block.apply(side, range, p.potentials(), p.epsilon, safety, weighting, answer.sums, answer.values);
+        block.reduce(side, range, p.potentials(), p.epsilon, safety, answer.sums);
+    }
+};
+
+double relative(double found, double expected, double scale) {
+    const double error = std::abs(found - expected) / scale;
+    return std::isnan(error) ? INFINITY : error;
+}
+
+// The largest error of row `row` of an answer: of sums relative to themselves; of averages to the sum, or to themselves
+// where they are larger; of picks that of their scores, infinite where other points were picked.
+double error_of_row(const Call& call, const Answer& found, std::int64_t row, const Answer& expected) {
+    const auto at = static_cast<std::size_t>(row);
+    if (call.asked.verb == Verb::pick) {
+        double error = 0;
+        const auto count = static_cast<std::size_t>(call.rule.count);
+        for (std::size_t k = 0; k < count; ++k) {
+            const double score = expected.picks.score[k];
+            if (found.picks.index[at * count + k] != expected.picks.index[k]) return INFINITY;
+            error = std::max(error, relative(found.picks.score[at * count + k], score, std::max(std::abs(score), 1.0)));
+        }
+        return error;
+    }
+    const double sum = expected.sums.sum[0];
+    double factor = 1;
+    if (!expected.sums.max.empty()) factor = std::exp(found.sums.max[at] - expected.sums.max[0]);
+    double error = relative(factor * found.sums.sum[at], sum, sum);
+    const std::size_t width = expected.values.size();
+    for (std::size_t k = 0; k < width; ++k) {
+        const double value = expected.values[k];
+        error = std::max(error, relative(found.values[at * width + k], value, std::max(std::abs(value), sum)));
+    }
+    return error;
+}
+
+double error_of(const Call& call, const Problem& p, const Block& reference, const Answer& found) {
+    const std::int64_t n = p.subject.n, rows[] = {0, n / 3, 2 * n / 3, n - 1};
+    double error = 0;
+#pragma omp parallel for schedule(dynamic) reduction(max : error)
+    for (const std::int64_t row : rows) {
+        Answer expected;
+        call(reference, p, {LocalIndex{row}, 1}, expected);
+        error = std::max(error, error_of_row(call, found, row, expected));
+    }
+    return error;
+}
+
+// --- Measuring -------------------------------------------------------------------------------------------------------
+
+struct Row {
+    std::string subject, call;
+    Asked asked;
+    bench::Timing timing;
+    double pairs = 0, error = 0, tolerance = 0;
+    bench::Bound bound;
+    std::string note;  // why there is no time
+
+    double rate() const { return timing.median > 0 ? pairs / timing.median : 0; }
+    bool wrong() const { return note.empty() && !(error <= tolerance); }
+};
+
+class Measurement {
+ public:
+    Measurement(const Options& options, const bench::DeviceLimits& limits, double memory)
+        : options_{options}, limits_{limits}, memory_{memory} {}
+
+    void measure(const Subject& subject) {
+        const std::size_t first = rows.size();
+        Problem problem{subject};
+        const auto reference = make_reference_block(problem.block());
+        recompute(problem, *reference);
+        if (problem.single() && problem.cost.uses_products()) keep(problem, *reference);
+        fmt::print("\n{}\n\n", subject.name());
+        print_rows(first);
+    }
+
+    std::vector<Row> rows;
+
+ private:
+    static Call call(const Problem& p, const std::string& name, Verb verb, Side side = Side::row) {
+        Call made;
+        made.name = name;
+        made.asked = {verb, p.cost, p.subject.precision, p.subject.d, p.subject.n, 0};
+        made.side = side;
+        return made;
+    }
+
+    void recompute(Problem& p, const Block& reference) {
+        if (!p.fits(0, false, memory_)) return leave_out(call(p, "all", Verb::reduce), p, "no memory");
+        const auto block = make_cuda_block(p.block());
+        take(call(p, "reduce, rows", Verb::reduce), p, *block, reference);
+        take(call(p, "reduce, columns", Verb::reduce, Side::column), p, *block, reference);
+        take(call(p, "safe reduce", Verb::safe), p, *block, reference);
+        for (const std::int64_t width : {3, 64, 256, 1024}) {
+            Call columns = call(p, fmt::format("apply, {} columns", width), Verb::columns);
+            columns.asked.width = width;
+            if (!p.fits(width, false, memory_) || width * p.subject.n > 200'000'000) {
+                leave_out(columns, p, "no memory");
+                continue;
+            }
+            columns.weighting = p.weighting(Verb::columns, width);
+            take(columns, p, *block, reference);
+        }
+        for (const auto& [name, verb] :
+             {std::pair{"apply, cost", Verb::cost}, std::pair{"apply, values", Verb::values}}) {
+            Call costs = call(p, name, verb);
+            costs.weighting = p.weighting(verb, 2);
+            take(costs, p, *block, reference);
+        }
+        for (const auto& [name, rule] : {std::pair{"pick, best 4", PickRule{PickRule::Kind::top, 4, 0}},
+                                         std::pair{"pick, sample of 1", PickRule{PickRule::Kind::sample, 1, 1}}}) {
+            Call pick = call(p, name, Verb::pick);
+            pick.rule = rule;
+            take(pick, p, *block, reference);
+        }
+    }
+
+    void keep(const Problem& p, const Block& reference) {
+        Call products = call(p, "computing products to keep", Verb::products);
+        if (!p.fits(0, true, memory_)) return leave_out(products, p, "no memory");
+        BlockProblem problem = p.block();
+        problem.keep_products = true;
+        const auto block = make_cuda_block(problem);
+        const double seconds = block->kept_products().seconds;
+        Row row = row_of(products, p);
+        row.timing = {seconds, seconds, seconds, 1};
+        const std::size_t at = rows.size();
+        rows.push_back(row);
+        take(call(p, "kept products, rows", Verb::kept), p, *block, reference);
+        take(call(p, "kept products, columns", Verb::kept, Side::column), p, *block, reference);
+        for (std::size_t k = at + 1; k < rows.size(); ++k) {  // they are as right as what is made of them
+            rows[at].error = std::max(rows[at].error, rows[k].error);
+            rows[at].tolerance = rows[k].tolerance;
+        }
+    }
+
+    Row row_of(const Call& call, const Problem& p) const {
+        Row row;
+        row.subject = p.subject.name();
+        row.call = call.name;
+        row.asked = call.asked;
+        row.pairs = p.pairs();
+        row.bound = bench::bound_of(bench::work_of(call.asked), limits_);
+        return row;
+    }
+
+    void leave_out(const Call& call, const Problem& p, const std::string& why) {
+        Row row = row_of(call, p);
+        row.note = why;
+        rows.push_back(row);
+    }
+
+    void take(const Call& call, const Problem& p, const Block& block, const Block& reference) {
+        Row row = row_of(call, p);
+        const double predicted = p.pairs() / row.bound.rate;
+        if (!options_.tiny && predicted > options_.longest)
+            return leave_out(call, p, fmt::format("at least {:.0f} s", predicted));
+        Answer answer;
+        call(block, p, p.all(), answer);
+        row.error = error_of(call, p, reference, answer);
+        const bool in_doubles = !p.single() || call.asked.verb == Verb::pick;
+        row.tolerance = (in_doubles ? 1e-10 : 2e-5) + (in_doubles ? 0 : 4 * block.rounding_of_cost() / p.epsilon);
+        const double enough = options_.tiny ? 0 : 0.2, longest = options_.tiny ? 0 : options_.longest;
+        if (!row.wrong()) row.timing = bench::repeated([&] { call(block, p, p.all(), answer); }, enough, longest);
+        rows.push_back(row);
+    }
+
+    void print_rows(std::size_t first) const {
+        fmt::print(
+            "| call | pairs/s | bound | by | share | seconds | range | times | error |\n"
+            "|---|---|---|---|---|---|---|---|---|\n");
+        for (std::size_t k = first; k < rows.size(); ++k) {
+            const Row& r = rows[k];
+            const std::string bound = fmt::format("{:.3g} | {}", r.bound.rate, r.bound.by);
+            if (!r.note.empty()) {
+                fmt::print("| {} | left out: {} | {} |  |  |  |  |  |\n", r.call, r.note, bound);
+            } else if (r.wrong()) {
+                fmt::print("| {} | WRONG | {} |  |  |  |  | {:.1e} of {:.1e} allowed |\n", r.call, bound, r.error,
+                           r.tolerance);
+            } else {
+                fmt::print("| {} | {:.3g} | {} | {:.0f} % | {:.3g} | {:.3g} to {:.3g} | {} | {:.0e} |\n", r.call,
+                           r.rate(), bound, 100 * r.rate() / r.bound.rate, r.timing.median, r.timing.least,
+                           r.timing.most, r.timing.times, r.error);
+            }
+        }
+        std::fflush(stdout);
+    }
+
+    const Options& options_;
+    const bench::DeviceLimits& limits_;
+    double memory_;
+};
+
+// --- The record ------------------------------------------------------------------------------------------------------
+
+void print_head(const CudaDevice& device, const bench::DeviceLimits& l) {
+    fmt::print(
+        "{}, compute capability {}.{}, {:.1f} GiB, {} multiprocessors, {:.0f} MiB of L2.\n\nLimits, measured in this "
+        "run:\n\n"
+        "| what | a second |\n|---|---|\n| multiply-adds, single | {:.3g} |\n| exponentials | {:.3g} |\n"
+        "| multiply-adds of fp16 into fp32, tensor cores | {:.3g} |\n| multiply-adds, double | {:.3g} |\n"
+        "| bytes read from memory | {:.3g} |\n| bytes read from L2 | {:.3g} |\n| bytes from the host | {:.3g} |\n"
+        "| launches | {:.3g} |\n\n"
+        "Seconds are medians of whole calls, with what they send to the device and fetch from it; share: of the bound "
+        "by the named limit alone.\n",
+        device.name, device.capability / 10, device.capability % 10, device.memory / (1 << 30), l.multiprocessors,
+        l.cache / (1 << 20), l.multiply_adds, l.exponentials, l.tensor, l.doubles, l.read, l.cached, l.uploads,
+        l.launches);
+    std::fflush(stdout);
+}
+
+void write_json(const std::string& path, const CudaDevice& device, const bench::DeviceLimits& l,
+                const std::vector<Row>& rows, std::size_t left_out) {
+    std::ofstream file{path};
+    file << fmt::format(
+        "{{\"device\": \"{}\", \"capability\": {}, \"memory\": {}, \"multiprocessors\": {},\n\"limits\": "
+        "{{\"multiply_adds\": {}, \"exponentials\": {}, \"tensor\": {}, \"doubles\": {}, \"read\": {}, \"cached\": {}, "
+        "\"uploads\": {}, \"launches\": {}}},\n\"subjects_left_out\": {}, \"rows\": [",
+        device.name, device.capability, device.memory, l.multiprocessors, l.multiply_adds, l.exponentials, l.tensor,
+        l.doubles, l.read, l.cached, l.uploads, l.launches, left_out);
+    const char* separator = "\n";
+    for (const Row& r : rows) {
+        file << separator
+             << fmt::format(
+                    "{{\"cost\": \"{}\", \"single\": {}, \"d\": {}, \"n\": {}, \"call\": \"{}\", \"rate\": {}, "
+                    "\"bound\": {}, \"by\": \"{}\", \"seconds\": {}, \"least\": {}, \"most\": {}, \"times\": {}, "
+                    "\"error\": {}, \"wrong\": {}, \"note\": \"{}\"}}",
+                    r.asked.cost.name(), r.asked.precision == Precision::single, r.asked.dimension, r.asked.points,
+                    r.call, r.rate(), r.bound.rate, r.bound.by, r.timing.median, r.timing.least, r.timing.most,
+                    r.timing.times, std::isfinite(r.error) ? r.error : 1e300, r.wrong(), r.note);
+        separator = ",\n";
+    }
+    file << "\n]}\n";
+}
+
+int run(const Options& options) {
+    const std::vector<CudaDevice> devices = cuda_devices();
+    if (options.device < 0 || options.device >= static_cast<int>(devices.size())) {
+        fmt::print(stderr, "error: no CUDA device {} ({})\n", options.device, why_no_cuda_device());
+        return 3;
+    }
+    const CudaDevice& device = devices[static_cast<std::size_t>(options.device)];
+    const double memory = 0.9 * device.memory;
+    use_cuda_device(options.device, memory);
+    const bench::Clock clock;
+    const bench::DeviceLimits limits = bench::device_limits(options.tiny);
+    print_head(device, limits);
+
+    Measurement measurement{options, limits, memory};
+    std::size_t left_out = 0;
+    for (const Subject& subject : subjects_of(options)) {
+        if (clock.seconds() > options.budget) {
+            ++left_out;
+        } else {
+            measurement.measure(subject);
+        }
+    }
+    const auto wrong =
+        std::count_if(measurement.rows.begin(), measurement.rows.end(), [](const Row& r) { return r.wrong(); });
+    fmt::print("\n{:.0f} s; {} problems left out for lack of time, {} wrong answers.\n", clock.seconds(), left_out,
+               wrong);
+    if (!options.json.empty()) write_json(options.json, device, limits, measurement.rows, left_out);
+    return wrong > 0 ? 1 : 0;
+}
+
+}  // namespace
+
+int main(int count, char** words) {
+    const std::optional<Options> options = parse(count, words);
+    if (!options) return 2;
+    try {
+        return run(*options);
+    } catch (const std::exception& failure) {
+        fmt::print(stderr, "error: {}\n", failure.what());
+        return 1;
+    }
+}
