@@ -783,7 +783,8 @@ cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute attribute
     const Call call{"cudaFuncSetAttribute"};
     if (call.fails()) return call.failure();
     if (attribute != cudaFuncAttributeMaxDynamicSharedMemorySize) return cudaSuccess;
-    if (value < 0 || static_cast<std::size_t>(value) + kernel_at(kernel).shared_bytes > shared_of_block(state().devices)) {
+    if (value < 0 ||
+        static_cast<std::size_t>(value) + kernel_at(kernel).shared_bytes > shared_of_block(state().devices)) {
         return result(cudaErrorInvalidValue);
     }
     state().shared_allowed[kernel] = static_cast<std::size_t>(value) + kernel_at(kernel).shared_bytes;
