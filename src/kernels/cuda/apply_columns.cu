@@ -174,6 +174,7 @@ class Average {
                 }
             }
         }
+        __syncwarp();  // largest_ has been read
         for_each_row([&](int m, int h) {
             sum[m][h] = of_four(sum[m][h], Sum{});
             if (Lane::in_quad() != 0) return;
