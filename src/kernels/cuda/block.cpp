@@ -18,6 +18,7 @@
 
 #include "kernels/block.hpp"
 #include "kernels/column_means.hpp"
+#include "kernels/cuda/apply_columns.hpp"
 #include "kernels/cuda/call.hpp"
 #include "kernels/cuda/device.hpp"
 #include "kernels/cuda/device_cloud.hpp"
@@ -130,6 +131,9 @@ class CudaBlock final : public Block {
         Pinned<T> host_columns;
         Array<double> potentials[2], corrections, sums, largest, values, partial, means;
         Array<T> f, g, w, scaled, maximum, rescale, logits, terms, costs, columns;
+        Array<float> largest_of_columns, partial_maximum;
+        Array<__half> high, low;  // of the columns
+        Array<double> partial_values;
         Array<T> row_offsets, column_offsets, row_densities, column_densities;
         Array<std::int64_t> pick_index;
         Array<double> pick_score;
@@ -385,6 +389,45 @@ class CudaBlock final : public Block {
         launch_sums(pairs, cut, partial, stream);
     }
 
+    // --- Averages in one kernel ---------------------------------------------------------------------------------
+
+    // Products from tensor cores, narrow averages: nothing leaves the multiprocessor.
+    bool averages_at_once(const Request& request, const Forms& forms) const {
+        return forms.source == Source::tensor_cores && request.is(Weighting::Kind::columns) && request.width() > 0 &&
+               request.width() <= widest_average;
+    }
+
+    void split_columns(const Request& request) const {
+        Workspace& w = work_;
+        const std::int64_t width = request.width(), rows = side(other(request.stays)).rows();
+        const std::int64_t stride = stride_of_split(width);
+        w.largest_of_columns.need(width);
+        w.high.need(rows * stride);
+        w.low.need(rows * stride);
+        if constexpr (sizeof(T) == sizeof(float)) {
+            launch_split_columns(w.columns.get(), rows, width, w.largest_of_columns.get(), w.high.get(), w.low.get(),
+                                 stride, w.stream.get());
+        }
+    }
+
+    void add_averages(const Request& request, const Pairs<T>& pairs, std::int64_t done,
+                      std::int64_t first_column) const {
+        if constexpr (sizeof(T) == sizeof(float)) {
+            Workspace& w = work_;
+            const std::int64_t width = request.width(), rows = pairs.staying.rows, stride = stride_of_split(width);
+            const ChunkCut chunks = cut_averages(rows, pairs.summed.rows, width);
+            const Cut cut{chunks.chunk, chunks.chunks};
+            w.partial.need(cut.chunks * rows);
+            w.partial_maximum.need(cut.chunks * rows);
+            w.partial_values.need(cut.chunks * rows * width);
+            const Averages partial{w.partial_maximum.get(), w.partial.get(), w.partial_values.get()};
+            const Averages all{w.maximum.get() + done, w.sums.get() + done, w.values.get() + done * width};
+            const SplitPoints split{w.high.get() + first_column * stride, w.low.get() + first_column * stride, stride};
+            launch_average_split(pairs, {split, w.largest_of_columns.get(), width}, cut, partial, w.stream.get());
+            launch_join_averages(partial, cut.chunks, rows, width, all, w.stream.get());
+        }
+    }
+
     // --- Tiles of logits -----------------------------------------------------------------------------------------
 
     void launch_logits_of(const Pairs<T>& pairs, Source source, const LogitTile<T>& tile) const {
@@ -510,6 +553,8 @@ class CudaBlock final : public Block {
         upload_columns(whole);
         const PotentialRule rule{whole.scale(), kernels::own_terms_count(forms.form.form), true};
         const bool at_once = !whole.safe && whole.weighting == nullptr;
+        const bool averages = averages_at_once(whole, forms);
+        if (averages) split_columns(whole);
         for_all_portions(
             whole.stays, whole.range, [&](const Portion<T>& rows) { prepare_staying(whole, forms, rule, rows); },
             [&](const Portion<T>& rows, const Portion<T>& columns) {
@@ -517,8 +562,13 @@ class CudaBlock final : public Block {
                 const Pairs<T> pairs = prepared_pairs(whole, forms, rows, columns);
                 const std::int64_t done = rows.first - whole.range.first.value;
                 if (at_once) return add_sums(pairs, forms.source, work_.sums.get() + done);
+                if (averages) return add_averages(whole, pairs, done, columns.first);
                 add_tiles(whole, forms, pairs, done, columns.first);
             });
+        if constexpr (sizeof(T) == sizeof(float)) {
+            const Averages all{work_.maximum.get(), work_.sums.get(), work_.values.get()};
+            if (averages && !whole.safe) launch_unshift(all, whole.range.count, whole.width(), work_.stream.get());
+        }
         finish(whole);
         fetch(whole, early, out, values);
     }
@@ -531,7 +581,7 @@ class CudaBlock final : public Block {
         w.values.need(rows * width);
         clear(w.sums.get(), rows, w.stream);
         clear(w.values.get(), rows * width, w.stream);
-        if (!request.safe) return;
+        if (!request.safe && width == 0) return;
         w.maximum.need(rows);
         w.largest.need(rows);
         w.rescale.need(std::min(rows, tile_rows));
