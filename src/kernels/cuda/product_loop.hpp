@@ -138,7 +138,7 @@ __device__ inline void copy_slice(const SplitPoints& points, std::int64_t first,
 // Starts to copy the numbers of a tile's columns: `side` of the first kind, then as many of the second.
 __device__ inline void copy_number(const ColumnArray& from, std::int64_t j, std::int64_t end, float* to) {
     if (from.data != nullptr && j < end) {
-        copy_async_number_if(true, to, from.data + j);
+        copy_async_begin<4>(4, to, from.data + j);
     } else {
         *to = from.missing;
     }
