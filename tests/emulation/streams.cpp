@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "machine.hpp"
+#include "chance.hpp"
 
 namespace emulation {
 

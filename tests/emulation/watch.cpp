@@ -258,8 +258,7 @@ static void note_access(const void* memory, std::size_t bytes, bool writes, cons
 
 }  // namespace emulation
 
-// --- What the compiler calls
-// ------------------------------------------------------------------------------------------
+// --- What the compiler calls ----------------------------------------------------------------------------------------
 
 #define CONVOY_ON_ACCESS(size)                                                    \
     void __tsan_read##size(void* memory) {                                        \
