@@ -91,8 +91,10 @@ HOT = [
     Hot(r"logits_kernel<float, SquareForm", 256, both(2), ("FFMA", "LDGSTS", "LDS.128"), TILES),
     # terms.cu
     Hot(r"exponentials_kernel<float>", 256, both(4), ("MUFU.EX2",)),
-    Hot(r"add_products_kernel<float, 8, 8, ColumnFactor", 256, both(2), ("FFMA", "LDGSTS", "LDS.128")),
-    Hot(r"add_products_kernel<float, 4, 4, ColumnFactor", 256, both(2), ("FFMA", "LDGSTS", "LDS.128")),
+    Hot(r"add_products_kernel<float, BlockShape<float, 8, 8, 4, 2>, Col", 256, {80: 1, 90: 2},
+        ("FFMA", "LDGSTS", "LDS.128"), 100 * KIB),
+    Hot(r"add_products_kernel<float, BlockShape<float, 8, 8, 1, 1>, Col", 256, {80: 1, 90: 2},
+        ("FFMA", "LDGSTS", "LDS.128"), 113 * KIB),
 ]
 
 
