@@ -11,6 +11,7 @@
 
 #include "kernels/cuda/device.hpp"
 #include "kernels/cuda/kept_products.hpp"
+#include "kernels/cuda/products_hopper.hpp"
 #include "kernels/cuda/split_points.hpp"
 #include "kernels/cuda/tile.hpp"
 #include "kernels/device_memory.hpp"
@@ -484,6 +485,69 @@ TEST_F(SplitSums, AreTheSameBitsInWhateverOrderThreadsRun) {
         }
         emulation::set_order(0);
     }
+}
+#endif
+
+// --- Hopper's instructions
+// --------------------------------------------------------------------------------------------
+
+#ifdef CONVOY_EMULATED
+using HopperSums = OnADevice;
+
+TEST_F(HopperSums, AreThoseOfDoubleLoops) {
+    for (const Size& size : {Size{1, 1, 17}, Size{3, 64, 20}, Size{5, 65, 33}, Size{64, 128, 48}, Size{191, 129, 49},
+                             Size{192, 300, 64}, Size{193, 70, 50}, Size{400, 515, 32}}) {
+        const SplitCloud x{size.rows, size.dimension, 1}, y{size.columns, size.dimension, 2};
+        Problem p{x, y};
+        p.send();
+        for (const Cut cut : {Cut{640, 1}, Cut{128, 6}}) {
+            SCOPED_TRACE(testing::Message() << size.rows << " x " << size.columns << ", d = " << size.dimension
+                                            << ", chunks of " << cut.chunk);
+            expect_sums(p, cut, sums_of(launch_sums_hopper, p.pairs, cut), [&](std::int64_t i, std::int64_t j) {
+                Product r = product(x, i, y, j);
+                r.error *= 4;  // sums of up to 64 coordinates are those of tensor cores
+                return r;
+            });
+        }
+    }
+}
+
+TEST_F(HopperSums, OfLongRowsGoOnInDoublePrecision) {
+    const SplitCloud x{2, 20, 1}, y{2900, 20, 2};
+    Problem p{x, y};
+    p.send();
+    expect_sums(p, {2944, 1}, sums_of(launch_sums_hopper, p.pairs, {2944, 1}),
+                [&](std::int64_t i, std::int64_t j) { return product(x, i, y, j); });
+}
+
+TEST_F(HopperSums, LeaveOutColumnsWithoutMassAndShowWhatIsNoNumber) {
+    const SplitCloud x{4, 40, 1}, y{260, 40, 2};
+    Problem p{x, y};
+    std::fill_n(p.g.begin(), 128, static_cast<float>(no_mass));
+    std::fill_n(p.w.begin(), 128, 0.0f);
+    p.g[200] = std::numeric_limits<float>::quiet_NaN();
+    p.send();
+
+    const std::vector<double> partial = sums_of(launch_sums_hopper, p.pairs, {128, 4});
+
+    for (std::size_t i = 0; i < 4; ++i) {
+        EXPECT_EQ(partial[i], 0);
+        EXPECT_TRUE(std::isnan(partial[4 + i]));
+        EXPECT_TRUE(std::isfinite(partial[8 + i]));
+        EXPECT_EQ(partial[12 + i], 0);
+    }
+}
+
+TEST_F(HopperSums, AreTheSameBitsInWhateverOrderThreadsRun) {
+    const SplitCloud x{200, 40, 1}, y{700, 40, 2};
+    Problem p{x, y};
+    p.send();
+    const std::vector<double> partial = sums_of(launch_sums_hopper, p.pairs, {384, 2});
+    for (const std::uint64_t seed : {1, 2, 3}) {
+        emulation::set_order(seed);
+        EXPECT_EQ(partial, sums_of(launch_sums_hopper, p.pairs, {384, 2})) << seed;
+    }
+    emulation::set_order(0);
 }
 #endif
 
