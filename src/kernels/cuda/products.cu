@@ -33,6 +33,7 @@
 #include "kernels/cuda/device.hpp"
 #include "kernels/cuda/kept_products.hpp"
 #include "kernels/cuda/product_loop.hpp"
+#include "kernels/cuda/products_hopper.hpp"
 #include "kernels/cuda/tile.hpp"
 
 namespace convoy::cuda {
@@ -282,12 +283,31 @@ Cut cut_of_stores(const Pairs<float>& pairs) {
     return {tiles * side, static_cast<int>((column_tiles + tiles - 1) / tiles)};
 }
 
+bool on_hopper() {
+    int device = 0, major = 0, minor = 0;
+    check(cudaGetDevice(&device), "asking for the device");
+    check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device), "asking what it is");
+    check(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device), "asking what it is");
+    return major == 9 && minor == 0;
+}
+
+#ifdef CONVOY_HOPPER_PRODUCTS
+constexpr bool hopper_products = true;
+#else
+constexpr bool hopper_products = false;
+#endif
+
 }  // namespace
 
 }  // namespace products
 
 void launch_sums_split(const Pairs<float>& pairs, const Cut& cut, double* partial, cudaStream_t stream) {
     using namespace products;
+    if constexpr (hopper_products) {
+        if (pairs.dimension <= most_dimensions_of_hopper && on_hopper()) {
+            return launch_sums_hopper(pairs, cut, partial, stream);
+        }
+    }
     Problem problem = problem_of(pairs, cut);
     problem.first = {pairs.summed.logits, static_cast<float>(no_mass)};
     problem.second = {pairs.summed.weights, 0};
