@@ -30,7 +30,6 @@ namespace {
 // A stack and what runs on it: threads, one after the other, each to its end. One that has to wait keeps its worker,
 // and the next begins on another; where no thread ever waits there is one worker.
 struct Worker {
-    static constexpr std::size_t stack_bytes = std::size_t{1} << 17;
     Fiber fiber;
 };
 
@@ -296,9 +295,9 @@ Worker& Machine::idle_worker() {
     if (idle_.empty()) {
         workers_.push_back(std::make_unique<Worker>());
         Worker& fresh = *workers_.back();
-        unsigned char* const stack = guarded_pages(Worker::stack_bytes);
+        unsigned char* const stack = guarded_pages(stack_bytes);
         // Tops of stacks that lie a multiple of pages apart would all compete for a few lines of the cache.
-        const std::size_t used = Worker::stack_bytes - workers_.size() % 64 * 64 * 5;
+        const std::size_t used = stack_bytes - workers_.size() % 64 * 64 * 5;
         fresh.fiber = make_fiber(stack, used, &Machine::work);
         idle_.push_back(&fresh);
     }
@@ -443,6 +442,7 @@ void Machine::finish(Warp& warp, std::size_t g) {
         gathering.lanes[std::countr_zero(absent)] = nullptr;
     }
     gathering.finish(gathering.lanes);
+    if (watch != nullptr) watch->warp_meeting(static_cast<unsigned>(&warp - warps_.data()));
     Thread* const first = &threads_[static_cast<std::size_t>(&warp - warps_.data()) * 32];
     for (unsigned lanes = gathering.here; lanes != 0; lanes &= lanes - 1) {
         Thread* const thread = first + std::countr_zero(lanes);

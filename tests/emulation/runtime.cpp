@@ -427,6 +427,15 @@ cudaError_t cudaGetDevice(int* device) {
     return cudaSuccess;
 }
 
+namespace {
+
+// What a block may ask for: 227 KiB on Hopper and its successors for data centres, 163 on the A100.
+std::size_t shared_of_block(const Devices& devices) {
+    return devices.capability >= 90 ? most_shared_memory : std::min<std::size_t>(most_shared_memory, 163 * 1024);
+}
+
+}  // namespace
+
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
     const Call call{"cudaGetDeviceProperties"};
     if (call.fails()) return call.failure();
@@ -439,8 +448,8 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
     properties->uuid.bytes[15] = static_cast<char>('0' + device);
     properties->totalGlobalMem = devices.memory;
     properties->sharedMemPerBlock = shared_without_asking;
-    properties->sharedMemPerBlockOptin = most_shared_memory;
-    properties->sharedMemPerMultiprocessor = most_shared_memory + 1024;
+    properties->sharedMemPerBlockOptin = shared_of_block(devices);
+    properties->sharedMemPerMultiprocessor = shared_of_block(devices) + 1024;
     properties->reservedSharedMemPerBlock = 1024;
     properties->regsPerBlock = properties->regsPerMultiprocessor = 65536;
     properties->warpSize = 32;
@@ -481,8 +490,8 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int dev
         {cudaDevAttrMaxThreadsPerMultiProcessor, 2048},
         {cudaDevAttrComputeCapabilityMajor, devices.capability / 10},
         {cudaDevAttrComputeCapabilityMinor, devices.capability % 10},
-        {cudaDevAttrMaxSharedMemoryPerMultiprocessor, most_shared_memory + 1024},
-        {cudaDevAttrMaxSharedMemoryPerBlockOptin, most_shared_memory},
+        {cudaDevAttrMaxSharedMemoryPerMultiprocessor, static_cast<int>(shared_of_block(devices)) + 1024},
+        {cudaDevAttrMaxSharedMemoryPerBlockOptin, static_cast<int>(shared_of_block(devices))},
     };
     const auto found = values.find(attribute);
     if (found == values.end()) return result(cudaErrorInvalidValue);
@@ -774,7 +783,8 @@ cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute attribute
     const Call call{"cudaFuncSetAttribute"};
     if (call.fails()) return call.failure();
     if (attribute != cudaFuncAttributeMaxDynamicSharedMemorySize) return cudaSuccess;
-    if (value < 0 || static_cast<std::size_t>(value) + kernel_at(kernel).shared_bytes > most_shared_memory) {
+    if (value < 0 ||
+        static_cast<std::size_t>(value) + kernel_at(kernel).shared_bytes > shared_of_block(state().devices)) {
         return result(cudaErrorInvalidValue);
     }
     state().shared_allowed[kernel] = static_cast<std::size_t>(value) + kernel_at(kernel).shared_bytes;
@@ -801,7 +811,7 @@ cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, const voi
     if (call.fails()) return call.failure();
     if (threads <= 0 || threads > static_cast<int>(most_threads)) return result(cudaErrorInvalidValue);
     const std::size_t of_block = shared + kernel_at(kernel).shared_bytes + 1024;
-    const int by_shared = static_cast<int>((most_shared_memory + 1024) / of_block);
+    const int by_shared = static_cast<int>((shared_of_block(state().devices) + 1024) / of_block);
     const int by_threads = 2048 / ((threads + 31) / 32 * 32);
     const int by_registers = 65536 / (64 * ((threads + 31) / 32 * 32));
     *blocks = std::min({by_shared, by_threads, by_registers, 32});

@@ -18,7 +18,7 @@ MPI_ENVIRONMENT = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIR
                    "OMPI_MCA_rmaps_base_oversubscribe": "1", "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
                    "OMPI_MCA_hwloc_base_binding_policy": "none", "OMPI_MCA_btl_vader_single_copy_mechanism": "none"}
 PROGRAMS = {"convoy": "bin/convoy", "cuda_rates": "bin/cuda_rates"}
-TEST_FOLDER, TEST_NAMES = "tests/bin", "cuda_"
+TESTS = ("tests/bin/cuda_block_test",)  # those with the label `device`
 
 
 @dataclasses.dataclass
@@ -67,12 +67,7 @@ class Kit:
 
     def tests(self):
         """Tests of the backend on a device."""
-        if self.bundle and self.programs == self.build:
-            names = [path for path in self.packed() if path.startswith(f"{TEST_FOLDER}/{TEST_NAMES}")]
-        else:
-            names = [str(path.relative_to(self.programs))
-                     for path in (self.programs / TEST_FOLDER).glob(f"{TEST_NAMES}*")]
-        return [self.programs / name for name in sorted(names) if "emulat" not in name]
+        return [self.programs / name for name in TESTS]
 
     def tool(self, name, *words):
         return [self.python, ROOT / "tools" / name, *words]

@@ -83,16 +83,18 @@ HOT = [
     Hot(r"column_sums<true>", 256, both(4), ("LDG.128", "MUFU.EX2", "FFMA"), 8 * 128 * 8),
     # tile.cu
     Hot(r"sums_kernel<float, InnerForm", 256, both(2), ("FFMA", "MUFU.EX2", "LDGSTS", "LDS.128"), TILES),
-    Hot(r"sums_kernel<float, SquareForm", 256, both(2), ("FFMA", "MUFU.EX2", "LDGSTS", "LDS.128"), TILES),
+    Hot(r"sums_kernel<float, SquareForm", 256, both(2), ("FFMA", "MUFU.EX2", "LDGSTS"), TILES),
     Hot(r"sums_kernel<float, RootForm", 256, both(2), ("FFMA", "MUFU.EX2", "MUFU.RSQ", "LDGSTS"), TILES),
     Hot(r"sums_kernel<float, PowerForm<float, .*0>", 256, both(2), ("FFMA", "MUFU.EX2", "MUFU.RSQ", "LDGSTS"), TILES),
     Hot(r"sums_kernel<double, InnerForm", 256, both(2), ("DFMA", "LDGSTS")),
     Hot(r"logits_kernel<float, InnerForm", 256, both(2), ("FFMA", "LDGSTS", "LDS.128"), TILES),
-    Hot(r"logits_kernel<float, SquareForm", 256, both(2), ("FFMA", "LDGSTS", "LDS.128"), TILES),
+    Hot(r"logits_kernel<float, SquareForm", 256, both(2), ("FFMA", "LDGSTS"), TILES),
     # terms.cu
-    Hot(r"exponentials_kernel<float>", 256, both(4), ("MUFU.EX2",)),
-    Hot(r"add_products_kernel<float, 8, 8, ColumnFactor", 256, both(2), ("FFMA", "LDGSTS", "LDS.128")),
-    Hot(r"add_products_kernel<float, 4, 4, ColumnFactor", 256, both(2), ("FFMA", "LDGSTS", "LDS.128")),
+    Hot(r"raise_maximum_kernel<float>", 128, both(8), ()),
+    Hot(r"exponentials_kernel<float>", 128, both(8), ("MUFU.EX2",)),
+    Hot(r"add_(costs|values)_kernel<float>", 128, both(8), ("FFMA",)),
+    Hot(r"add_products_kernel<float, BlockShape<float, \d, \d, \d, \d>, ColumnFactor", 256, both(2),
+        ("FFMA", "LDGSTS", "LDS.128")),
 ]
 
 

@@ -391,13 +391,15 @@ TEST_F(SplitSums, OfLongRowsGoOnInDoublePrecision) {
 
 // What the launch order of tiles must not miss: more rows than are run at a time, and several chunks.
 TEST_F(SplitSums, OfManyTilesReachEveryRowAndChunk) {
-    const SplitCloud x{128 * 35 + 5, 1, 1}, y{300, 1, 2};
-    Problem p{x, y};
-    p.send();
+    for (const Size& size : {Size{128 * 35 + 5, 300, 1}, Size{256 * 33 + 5, 130, 65}}) {
+        const SplitCloud x{size.rows, size.dimension, 1}, y{size.columns, size.dimension, 2};
+        Problem p{x, y};
+        p.send();
 
-    const std::vector<double> partial = sums_of(launch_sums_split, p.pairs, {128, 3});
+        const std::vector<double> partial = sums_of(launch_sums_split, p.pairs, {128, 3});
 
-    expect_sums(p, {128, 3}, partial, [&](std::int64_t i, std::int64_t j) { return product(x, i, y, j); });
+        expect_sums(p, {128, 3}, partial, [&](std::int64_t i, std::int64_t j) { return product(x, i, y, j); });
+    }
 }
 
 TEST_F(SplitSums, LeaveOutColumnsWithoutMass) {
@@ -451,6 +453,24 @@ TEST_F(SplitSums, OfNothingAreZeroOrNotThere) {
 }
 
 #ifdef CONVOY_EMULATED
+// An A100's blocks have less shared memory, and smaller tiles.
+TEST_F(SplitSums, AreTheSameBitsOnDevicesWithLessSharedMemory) {
+    for (const std::int64_t dimension : {64, 65, 130, 330}) {
+        const auto sums = [&](int capability) {
+            emulation::Devices devices;
+            devices.capability = capability;
+            emulation::set_devices(devices);
+            use_cuda_device(0, 8e9);
+            const SplitCloud x{270, dimension, 1}, y{300, dimension, 2};
+            Problem p{x, y};
+            p.send();
+            return sums_of(launch_sums_split, p.pairs, {256, 2});
+        };
+        const std::vector<double> there = sums(80);
+        EXPECT_EQ(sums(90), there) << dimension;
+    }
+}
+
 TEST_F(SplitSums, AreTheSameBitsInWhateverOrderThreadsRun) {
     for (const std::int64_t dimension : {40, 130, 330}) {
         const SplitCloud x{130, dimension, 1}, y{300, dimension, 2};
