@@ -69,17 +69,17 @@ void deal_out(DeviceChoice& choice, const DeviceRequest& request, const std::vec
         use.ranks = ranks_of[key_of(views[rank], use.number)];
         use.memory = request.memory.value_or(device_memory_share * use.device.memory / use.ranks);
         const double most = use.device.memory / use.ranks;
+        const std::string sharing = use.ranks > 1 ? fmt::format(", shared by {} ranks", use.ranks) : "";
         CONVOY_VALIDATE(
             use.memory <= most,
-            fmt::format("--device-memory {} is more than {} has ({}, for {} of {} each); give less, or "
-                        "leave it out",
-                        in_bytes(use.memory), rank_in_words(views, rank), use.device.name,
-                        use.ranks == 1 ? "1 rank" : fmt::format("{} ranks", use.ranks), in_bytes(use.device.memory)));
+            fmt::format("--device-memory {} is more than {} can have ({} of {}{}); give at most {}, or leave "
+                        "it out",
+                        in_bytes(use.memory), rank_in_words(views, rank), use.device.name, in_bytes(use.device.memory),
+                        sharing, in_bytes(most)));
     }
 }
 
-// --- Words
-// ----------------------------------------------------------------------------------------------------------
+// --- Words ---
 
 // 0-3, 5, 7-9; where that would be long, how many.
 std::string ranks_in_words(const std::vector<std::size_t>& ranks) {

@@ -11,6 +11,8 @@ import numpy as np
 from program import PROGRAM, ProgramTest
 
 EMULATED = os.environ.get("CONVOY_EMULATED_PROGRAM", "")
+if not os.path.exists(EMULATED):  # builds with CUDA need not have it
+    EMULATED = ""
 # Eight gigabytes: what the driver is taken to use for itself leaves four ranks on one device enough.
 MEMORY = {"CONVOY_EMULATED_MEMORY": str(8 << 30)}
 
@@ -48,6 +50,39 @@ class WithoutCuda(ProgramTest):
         self.assertNotIn("warning", ending.err + ending.out)
         run = json.loads((self.folder / "run.json").read_text())["run"]
         self.assertEqual((run["backend"], run["devices"]), ("cpu", "none"))
+
+
+class WithCuda(ProgramTest):
+    """On a machine with devices they are hidden."""
+
+    def setUp(self):
+        super().setUp()
+        self.save_clouds()
+        self.solve = ["solve", "x.npy", "y.npy", "-o", "out.h5"]
+        if built_without_cuda():
+            self.skipTest("this program is built without CUDA")
+
+    def run_blind(self, *arguments, **more):
+        return self.run_program(*arguments, environment={"CUDA_VISIBLE_DEVICES": ""}, **more)
+
+    def test_the_version_tells_toolkit_and_architectures(self):
+        self.assertRegex(self.run_program("--version", "--verbose").out, r"\nCUDA +\d+\.\d+,( sm_\d+a?)+( PTX)?\n")
+
+    def test_without_a_device_the_cpu_is_taken_with_a_warning(self):
+        for ranks in (0, 2):
+            ending = self.run_blind(*self.solve, "--overwrite", ranks=ranks)
+            self.assert_solved(ending)
+            self.assertEqual(ending.err.count("warning: no CUDA device is used ("), 1, ending.err)
+            self.assertIn("cpu backend", ending.err)
+        ending = self.run_blind(*self.solve, "--overwrite", "--device", "cpu")
+        self.assert_solved(ending)
+        self.assertNotIn("warning", ending.err)
+
+    def test_a_device_that_is_asked_for_is_missed(self):
+        for device in ("cuda", "cuda:1"):
+            for ranks in (0, 3):
+                self.assert_refused(self.run_blind(*self.solve, "--device", device, ranks=ranks),
+                                    "--device cuda cannot be used (there is no CUDA device: ")
 
 
 class Spelling(ProgramTest):
@@ -155,13 +190,20 @@ class Solve(EmulatedTest):
         self.solve(2, "--device", "cuda:1", ranks=2)
         self.assertIn("Emulated device (8.0 GiB), shared by 2 ranks", self.ending.err)
 
-    def test_a_larger_problem_starts_and_corrects_itself_on_devices(self):
-        # A sub-sample, a coarse problem and judged candidates: from a million pairs on.
-        self.save_clouds(1010, 1000, 2)
-        ending = self.run_on(1, "solve", "x.npy", "y.npy", "-o", "out.h5", "--epsilon", "0.1std", "--tolerance", "1e-2",
-                             ranks=2, timeout=280)
-        self.assert_solved(ending)
-        self.assertIn("cuda backend", ending.err)
+    def test_what_is_planned_is_enough(self):
+        # With samples, a coarse problem, judged candidates (from a million pairs on) and kept products; no byte to spare.
+        self.save_clouds(1010, 1000, 20)
+        for cache in ("on", "off"):
+            command = ("solve", "x.npy", "y.npy", "-o", "out.h5", "--epsilon", "0.1std", "--tolerance", "1e-2",
+                       "--cache", cache, "--overwrite")
+            ending = self.run_on(1, *command, "--max-half-passes", "1", ranks=2)
+            self.assert_solved(ending, code=ending.code)
+            needed = int(self.attributes()["device_memory_per_rank_estimate"]) + 1
+
+            ending = self.run_on(1, *command, "--device-memory", str(needed), ranks=2)
+
+            self.assert_solved(ending)
+            self.assertIn("points resident, products " + ("kept" if cache == "on" else "recomputed"), ending.err)
 
 
 class OtherCommands(EmulatedTest):

@@ -124,8 +124,7 @@ TEST(ResolvePlan, TakesAGivenGridOrRefusesIt) {
     EXPECT_THROW(resolve_plan(Communicator{}, r), InputError);
 }
 
-// --- On devices: all of it is arithmetic, none need be there
-// ---------------------------------------------------------
+// --- On devices, of which none need be there: all of it is arithmetic ---
 
 PlanRequest on_devices(std::int64_t n, std::int64_t m, std::int64_t d, double device_memory) {
     PlanRequest r = request(n, m, d);

@@ -37,10 +37,12 @@ __device__ inline float exp2_of(float t) {
     return ex2(t);
 }
 
+// |t| is held below 1023 by integer operations: comparisons would take the time of two more steps of the polynomial.
 __device__ inline double exp2_of(double t) {
     constexpr double magic = 6755399441055744.0 + 1023.0;
-    t = t < -1023.0 ? -1023.0 : t;  // comparisons with nan are false
-    t = t > 1023.0 ? 1023.0 : t;
+    constexpr int of_1023 = 0x408ff800, of_infinity = 0x7ff00000, all_but_sign = 0x7fffffff;
+    const int high = __double2hiint(t), size = high & all_but_sign;
+    if (size >= of_1023 && size <= of_infinity) t = __hiloint2double((high & ~all_but_sign) | of_1023, 0);
     const double shifted = t + magic;
     const double r = t - (shifted - magic);
     double p = 0x1.e9ec1fcb69a7fp-32;

@@ -1,7 +1,34 @@
-// Sums of products of few dimensions: 2^(f + g + <x, y>), d <= 16.
+// Sums of products of few dimensions: w 2^(f + g + <x, y>), d <= 16, in fp32.
 //
-// A thread keeps eight staying points and their sums in registers; the summed points come through shared memory, every
-// thread reads the same one at a time. Nothing but instructions limits it then.
+// Idea       A thread keeps eight staying points, their f and their sums in registers; the summed points, (y, g, w)
+//            side by side, come through shared memory, where all threads read the same one. A pair is then d
+//            multiply-adds that begin at g, one addition (f), one exponential and one multiply-add (w).
+// Limit      Instructions: d + 3 a pair and lane, of which a multiprocessor issues 128 a clock, and the special
+//            function units' 16 exponentials a clock. Up to three dimensions these are the bound: a share of the
+//            exponentials is a polynomial instead (exp2.hpp), 11 instructions more.
+// Reference  Zadouri et al. (2026), FlashAttention-4: exponentials shared out between the two units.
+// Launched   128 threads, 1024 staying points a block; 4 to 20 KiB of shared memory.
+//
+// Instructions of the inner loop as compiled for sm_90, a pair and lane; s is the share of polynomials. The FMA pipe
+// takes multiply-adds, additions and products; beside them there are clamps, loads (one for four numbers of a summed
+// point, and eight pairs) and the loop. Bounds in pairs a clock and multiprocessor, and of 132 of them at 1.755 GHz:
+//
+//      d   s      FMA pipe  special  all     by issue  by special  pairs/s   registers
+//      1   3/16        4.9     0.81   6.4        20.1        19.7   4.6e12          64
+//      2   2/16        5.1     0.88   6.7        19.1        18.3   4.2e12          71
+//      3   1/16        5.6     0.94   7.1        18.0        17.1   4.0e12          80
+//      4   0           6       1      7.4        17.4        16     3.7e12          96
+//      8   0          10       1     11.5        11.1        16     2.6e12         128
+//     16   0          18       1     19.8         6.5        16     1.5e12         223
+//
+// Versions, d = 2, in pairs a clock and multiprocessor:
+//
+//      8      A thread a row, y, g and w from global memory: four loads a pair, a warp's load a clock.
+//      8..16  y, g, w side by side in shared memory: one load a pair, but one that fills four registers of every lane,
+//             for which the load unit may need four clocks.
+//     16      Eight rows a thread: a load serves eight pairs. The special function units are busy all the time, a
+//             quarter of the issue slots is free.
+//     18.3    Two of sixteen exponentials by polynomial, in the slots that were free.
 
 #include <cuda_runtime.h>
 
@@ -20,10 +47,12 @@ namespace {
 constexpr int threads = 128;
 constexpr int thread_rows = 8;
 constexpr int block_rows = threads * thread_rows;
+static_assert(block_rows == rows_in_registers);
 constexpr int tile_points = 128;
 static_assert(2 * tile_points <= longest_run && tile_points == threads);
 
-// Of 16 pairs (two summed points), those whose exponential is a polynomial.
+// Of 16 pairs (two summed points), those whose exponential is a polynomial: k such that 16 (d + 3) + 11 k issue slots
+// and 8 (16 - k) clocks of the special function unit are about equal.
 template <int D>
 constexpr int polynomials_of_16 = D == 1   ? 3
                                   : D == 2 ? 2

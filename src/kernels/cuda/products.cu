@@ -1,3 +1,33 @@
+// What becomes of products on tensor cores (product_loop.hpp): sums of terms, logits and costs, products to be kept.
+//
+// Of sums nothing leaves the multiprocessor but one fp64 number a row and chunk: the logit, its exponential and the sum
+// are taken from the registers in which tensor cores leave the products, as attention does (FlashAttention-2, Dao
+// 2023).
+//
+// Limits of launch_sums_split() on an H200 at 1.755 GHz, pairs a second (d counts in steps of 16):
+//
+//                                                        d = 64      128       1024
+//     tensor cores   3 d fp16 multiply-adds, 1270 a      1.5e12     7.7e11    9.6e10     mma.sync; 1.6 times that with
+//                    clock and multiprocessor                                            wgmma (products_hopper.cu)
+//     exponentials   1, of 16 a clock and                3.7e12     3.7e12    3.7e12     a part of them by a polynomial
+//                    multiprocessor
+//     issue          a lane's pair: 1 addition, 2        7.4e12     7.4e12    7.4e12     of 128 lanes a clock
+//                    multiply-adds, 1 exponential
+//     L2 cache       4 d / 128 bytes; beyond d = 128     2.8e12     2.8e12*   1.1e11     5.5 TB/s; * of 256 rows
+//                    4 d (1 / 128 + 1 / 256)
+//
+// 1.5e12 pairs of 64 dimensions are as many as 2e14 fp32 operations: three times what the fp32 units can do.
+//
+// Rungs of the ladder, for who wants to learn from it: (1) a thread a pair, from global memory: 8 d bytes a pair, the
+// L1 cache's speed; (2) tiles in shared memory, 8 x 8 pairs a thread: the fp32 units' speed (tile.cu); (3) tensor cores
+// on fp16: eight times faster, and 11 bits; (4) three products of halves: 22 bits, but truncated sums spoil them for
+// many dimensions; (5) small products first, sums joined outside of the tensor cores: fp32; (6) copies that run ahead,
+// two blocks of threads that hide each other's exponentials; (7) wgmma.
+//
+// Kept products and logits are written straight from the registers: the four lanes that share a row write a sector of
+// 32 bytes, the writes of a warp to the same sectors' neighbours meet in the L2 cache. Products of 64 dimensions are
+// made faster than memory takes them, 4 bytes a pair at 4.3 TB/s: 1.1e12 pairs a second.
+
 #include <algorithm>
 
 #include "kernels/cuda/device.hpp"
@@ -9,131 +39,129 @@ namespace convoy::cuda {
 
 namespace products {
 
-// partial[chunk rows + i] = sum of w_j 2^(f_i + g_j + slope r). A lane adds 16 terms of a row and tile, in order; after
-// longest_run of them a row's four lanes add up in fp64; in the end the warps of a row's left and right columns do.
+namespace {
+
+// partial[chunk rows + i] = sum of w_j 2^(f_i + g_j + slope r). A lane adds 16 terms of a row and tile, in order; then
+// a row's four lanes add up in fp64, in the narrow form, whose tiles are quick, only after longest_run terms; in the
+// end the warps of a row's left and right columns do.
 struct SumsParameters {
     const float* f;
     float slope;
     double* partial;
 };
 
-template <int Blocks>
+template <class Form>
 class SumsOfTerms {
  public:
     using Parameters = SumsParameters;
+    static constexpr bool extra = false;
     static constexpr bool uses_columns = true;
-    static constexpr int shared_bytes = 2 * side * 8 + side * 4;
+    static constexpr int shared_bytes = Form::rows * (2 * 8 + 4);
 
-    __device__ SumsOfTerms(const Parameters& parameters, const Problem& problem, const Place& place, const Lane& lane,
+    __device__ SumsOfTerms(const Parameters& parameters, const Problem& problem, const Place& place,
                            unsigned char* shared)
         : slope_{parameters.slope},
           partial_{parameters.partial + static_cast<std::int64_t>(place.chunk) * problem.rows + place.row},
-          rows_{static_cast<int>(min(problem.rows - place.row, static_cast<std::int64_t>(side)))},
-          lane_{lane},
+          rows_{place.rows},
           totals_{reinterpret_cast<double*>(shared)},
-          f_{reinterpret_cast<float*>(totals_ + 2 * side)} {
-        for (int i = threadIdx.x; i < side; i += blockDim.x) f_[i] = i < rows_ ? parameters.f[place.row + i] : 0;
-#pragma unroll
-        for (int m = 0; m < Blocks; ++m) {
-#pragma unroll
-            for (int h = 0; h < 2; ++h) {
-                sum_[m][h] = 0;
-                if (lane.in_quad == 0) total(m, h) = 0;
-            }
+          f_{reinterpret_cast<float*>(totals_ + 2 * Form::rows)} {
+        for (int i = threadIdx.x; i < Form::rows; i += Form::threads) {
+            f_[i] = i < rows_ ? parameters.f[place.row + i] : 0;
         }
+        for_each_row([&](int m, int h) {
+            sum_[m][h] = 0;
+            if (Lane::in_quad() == 0) total(m, h) = 0;
+        });
     }
 
-    __device__ void tile(const Sums<Blocks>& c, std::int64_t, std::int64_t, const float* numbers) {
-        const float* const mine = numbers + lane_.column + 2 * lane_.in_quad;
-        float f[Blocks][2];
-#pragma unroll
-        for (int m = 0; m < Blocks; ++m) {
-#pragma unroll
-            for (int h = 0; h < 2; ++h) f[m][h] = f_[row(m, h)];
-        }
+    __device__ void tile(const Sums<Form::blocks>& c, std::int64_t, std::int64_t, const float* numbers) {
+        const float* const mine = numbers + Lane::column() + 2 * Lane::in_quad();
+        float f[Form::blocks][2];
+        for_each_row([&](int m, int h) { f[m][h] = f_[row(m, h)]; });
 #pragma unroll
         for (int n = 0; n < 8; ++n) {
             const float2 g = *reinterpret_cast<const float2*>(mine + 8 * n);
             const float2 w = *reinterpret_cast<const float2*>(mine + 8 * n + side);
-#pragma unroll
-            for (int m = 0; m < Blocks; ++m) {
-#pragma unroll
-                for (int h = 0; h < 2; ++h) {
-                    const float left = ex2(fmaf(slope_, c[m][n][2 * h], f[m][h] + g.x));
-                    const float right = ex2(fmaf(slope_, c[m][n][2 * h + 1], f[m][h] + g.y));
-                    sum_[m][h] = fmaf(w.y, right, fmaf(w.x, left, sum_[m][h]));
-                }
-            }
+            for_each_row([&](int m, int h) {
+                const float left = ex2(fmaf(slope_, c[m][n][2 * h], f[m][h] + g.x));
+                const float right = ex2(fmaf(slope_, c[m][n][2 * h + 1], f[m][h] + g.y));
+                sum_[m][h] = fmaf(w.y, right, fmaf(w.x, left, sum_[m][h]));
+            });
         }
-        if (++tiles_ == longest_run / terms_of_tile) empty();
+        if (++tiles_ == tiles_of_run) empty();
     }
 
     __device__ void finish() {
         empty();
         __syncthreads();
-        for (int i = threadIdx.x; i < rows_; i += blockDim.x) partial_[i] = totals_[i] + totals_[side + i];
+        for (int i = threadIdx.x; i < rows_; i += Form::threads) partial_[i] = totals_[i] + totals_[Form::rows + i];
     }
 
  private:
-    static constexpr int terms_of_tile = warp_columns / 4;
+    static constexpr int tiles_of_run = Form::together == 1 ? 1 : longest_run / (warp_columns / 4);
 
+    template <class Use>
+    __device__ static void for_each_row(const Use& use) {
+#pragma unroll
+        for (int m = 0; m < Form::blocks; ++m) {
+#pragma unroll
+            for (int h = 0; h < 2; ++h) use(m, h);
+        }
+    }
     __device__ int row(int m, int h) const {
-        return lane_.row + 16 * m + 8 * h + lane_.quad;
+        return Lane::row<Form>() + 16 * m + 8 * h + Lane::quad();
     }
     __device__ double& total(int m, int h) const {
-        return totals_[lane_.column / warp_columns * side + row(m, h)];
+        return totals_[Lane::column() / warp_columns * Form::rows + row(m, h)];
     }
     __device__ void empty() {
-#pragma unroll
-        for (int m = 0; m < Blocks; ++m) {
-#pragma unroll
-            for (int h = 0; h < 2; ++h) {
-                double sum = sum_[m][h];
-                sum += __shfl_xor_sync(0xffffffffu, sum, 1);
-                sum += __shfl_xor_sync(0xffffffffu, sum, 2);
-                if (lane_.in_quad == 0) total(m, h) += sum;
-                sum_[m][h] = 0;
-            }
-        }
+        for_each_row([&](int m, int h) {
+            double sum = sum_[m][h];
+            sum += __shfl_xor_sync(0xffffffffu, sum, 1);
+            sum += __shfl_xor_sync(0xffffffffu, sum, 2);
+            if (Lane::in_quad() == 0) total(m, h) += sum;
+            sum_[m][h] = 0;
+        });
         tiles_ = 0;
     }
 
     float slope_;
     double* partial_;
     int rows_;
-    Lane lane_;
     // In shared memory: fp64 sums of either half of the columns, and f. Registers are for products.
     double* totals_;
     float* f_;
-    float sum_[Blocks][2];
+    float sum_[Form::blocks][2];
     int tiles_ = 0;
 };
 
 // Calls use(m, h, n, i, j) for every pair of neighbours of a row that a lane holds, at row i and columns j and j + 1 of
-// the warp's tile, where row i is there.
-template <int Blocks, class Use>
-__device__ inline void for_each_pair(const Lane& lane, int rows, const Use& use) {
+// what is its part of the warp's tile, where the row is there.
+template <class Form, class Use>
+__device__ inline void for_each_pair(int rows, const Use& use) {
 #pragma unroll
-    for (int m = 0; m < Blocks; ++m) {
+    for (int m = 0; m < Form::blocks; ++m) {
 #pragma unroll
         for (int h = 0; h < 2; ++h) {
             const int i = 16 * m + 8 * h;
-            if (lane.row + lane.quad + i >= rows) continue;
+            if (Lane::row<Form>() + Lane::quad() + i >= rows) continue;
 #pragma unroll
             for (int n = 0; n < 8; ++n) use(m, h, n, i, 8 * n);
         }
     }
 }
 
-// A matrix in memory, as a lane sees it: its pairs of neighbours, 8 bytes where rows allow it. Four lanes write a whole
-// sector of 32 bytes.
+// A matrix in memory, as a lane sees it from its first row and column on: pairs of neighbours, 8 bytes where rows
+// allow.
+template <class Form>
 class StoredMatrix {
  public:
-    __device__ StoredMatrix(float* data, std::int64_t stride, std::int64_t row, std::int64_t column, std::int64_t end,
-                            const Lane& lane)
-        : corner_{data + (row + lane.row + lane.quad) * stride + column + lane.column + 2 * lane.in_quad},
+    __device__ StoredMatrix(float* data, std::int64_t stride, std::int64_t row, std::int64_t column, std::int64_t end)
+        : corner_{data + (row + Lane::row<Form>() + Lane::quad()) * stride + column + Lane::column() +
+                  2 * Lane::in_quad()},
           stride_{stride},
-          left_{static_cast<int>(min(end - column, static_cast<std::int64_t>(side))) - lane.column - 2 * lane.in_quad},
+          left_{static_cast<int>(min(end - column, static_cast<std::int64_t>(side))) - Lane::column() -
+                2 * Lane::in_quad()},
           even_{stride % 2 == 0 && reinterpret_cast<std::uintptr_t>(data) % 8 == 0} {}
 
     __device__ void store(int i, int j, float left, float right) const {
@@ -160,43 +188,39 @@ struct LogitParameters {
     LogitTile<float> tile;
 };
 
-template <int Blocks>
+template <class Form>
 class StoredLogits {
  public:
     using Parameters = LogitParameters;
+    static constexpr bool extra = false;
     static constexpr bool uses_columns = true;
-    static constexpr int shared_bytes = 2 * side * 4;
+    static constexpr int shared_bytes = Form::rows * 2 * 4;
 
-    __device__ StoredLogits(const Parameters& parameters, const Problem& problem, const Place& place, const Lane& lane,
-                            unsigned char* shared)
-        : parameters_{parameters},
-          row_{place.row},
-          rows_{static_cast<int>(min(problem.rows - place.row, static_cast<std::int64_t>(side)))},
-          lane_{lane},
-          f_{reinterpret_cast<float*>(shared)} {
+    __device__ StoredLogits(const Parameters& parameters, const Problem&, const Place& place, unsigned char* shared)
+        : parameters_{parameters}, row_{place.row}, rows_{place.rows}, f_{reinterpret_cast<float*>(shared)} {
         const float* const offsets = parameters.tile.row_offsets;
-        for (int i = threadIdx.x; i < rows_; i += blockDim.x) {
+        for (int i = threadIdx.x; i < rows_; i += Form::threads) {
             f_[i] = parameters.f[row_ + i];
-            f_[side + i] = offsets != nullptr ? offsets[row_ + i] : 0;
+            f_[Form::rows + i] = offsets != nullptr ? offsets[row_ + i] : 0;
         }
     }
 
-    __device__ void tile(const Sums<Blocks>& c, std::int64_t column, std::int64_t end, const float* numbers) {
+    __device__ void tile(const Sums<Form::blocks>& c, std::int64_t column, std::int64_t end, const float* numbers) {
         const LogitTile<float>& tile = parameters_.tile;
-        store(c, StoredMatrix{tile.logits, tile.stride, row_, column, end, lane_}, parameters_.slope, f_, numbers);
+        store(c, StoredMatrix<Form>{tile.logits, tile.stride, row_, column, end}, parameters_.slope, f_, numbers);
         if (tile.costs == nullptr) return;
-        store(c, StoredMatrix{tile.costs, tile.stride, row_, column, end, lane_}, parameters_.factor, f_ + side,
+        store(c, StoredMatrix<Form>{tile.costs, tile.stride, row_, column, end}, parameters_.factor, f_ + Form::rows,
               numbers + side);
     }
 
     __device__ void finish() {}
 
  private:
-    __device__ void store(const Sums<Blocks>& c, const StoredMatrix& to, float slope, const float* rows,
+    __device__ void store(const Sums<Form::blocks>& c, const StoredMatrix<Form>& to, float slope, const float* rows,
                           const float* columns) const {
-        for_each_pair<Blocks>(lane_, rows_, [&](int m, int h, int n, int i, int j) {
-            const float row = rows[lane_.row + lane_.quad + i];
-            const float2 column = *reinterpret_cast<const float2*>(columns + lane_.column + 2 * lane_.in_quad + j);
+        for_each_pair<Form>(rows_, [&](int m, int h, int n, int i, int j) {
+            const float row = rows[Lane::row<Form>() + Lane::quad() + i];
+            const float2 column = *reinterpret_cast<const float2*>(columns + Lane::column() + 2 * Lane::in_quad() + j);
             to.store(i, j, fmaf(slope, c[m][n][2 * h], row + column.x),
                      fmaf(slope, c[m][n][2 * h + 1], row + column.y));
         });
@@ -205,7 +229,6 @@ class StoredLogits {
     Parameters parameters_;
     std::int64_t row_;
     int rows_;
-    Lane lane_;
     float* f_;  // in shared memory: f, and the rows' offsets of costs
 };
 
@@ -215,25 +238,21 @@ struct ProductParameters {
     std::int64_t stride;
 };
 
-template <int Blocks>
+template <class Form>
 class StoredProducts {
  public:
     using Parameters = ProductParameters;
+    static constexpr bool extra = false;
     static constexpr bool uses_columns = false;
     static constexpr int shared_bytes = 0;
 
-    __device__ StoredProducts(const Parameters& parameters, const Problem& problem, const Place& place,
-                              const Lane& lane, unsigned char*)
-        : parameters_{parameters},
-          row_{place.row},
-          rows_{static_cast<int>(min(problem.rows - place.row, static_cast<std::int64_t>(side)))},
-          lane_{lane} {}
+    __device__ StoredProducts(const Parameters& parameters, const Problem&, const Place& place, unsigned char*)
+        : parameters_{parameters}, row_{place.row}, rows_{place.rows} {}
 
-    __device__ void tile(const Sums<Blocks>& c, std::int64_t column, std::int64_t end, const float*) {
-        const StoredMatrix to{parameters_.out, parameters_.stride, row_, column, end, lane_};
-        for_each_pair<Blocks>(lane_, rows_, [&](int m, int h, int n, int i, int j) {
-            to.store(i, j, c[m][n][2 * h], c[m][n][2 * h + 1]);
-        });
+    __device__ void tile(const Sums<Form::blocks>& c, std::int64_t column, std::int64_t end, const float*) {
+        const StoredMatrix<Form> to{parameters_.out, parameters_.stride, row_, column, end};
+        for_each_pair<Form>(
+            rows_, [&](int m, int h, int n, int i, int j) { to.store(i, j, c[m][n][2 * h], c[m][n][2 * h + 1]); });
     }
 
     __device__ void finish() {}
@@ -242,43 +261,7 @@ class StoredProducts {
     Parameters parameters_;
     std::int64_t row_;
     int rows_;
-    Lane lane_;
 };
-
-namespace {
-
-Problem problem_of(const Pairs<float>& pairs, const Cut& cut) {
-    Problem problem;
-    problem.staying = pairs.staying.split;
-    problem.summed = pairs.summed.split;
-    problem.rows = pairs.staying.rows;
-    problem.columns = pairs.summed.rows;
-    problem.dimension = static_cast<int>(pairs.dimension);
-    problem.cut = cut;
-    // Staying tiles that are read again for every summed tile stay in the L2 cache.
-    constexpr std::int64_t l2_bytes = std::int64_t{16} << 20;
-    const std::int64_t tile_bytes = pairs.staying.split.stride * side * 4;
-    problem.group = static_cast<int>(std::clamp<std::int64_t>(l2_bytes / tile_bytes, 4, 32));
-    return problem;
-}
-
-template <template <int> class Epilogue, class Parameters>
-void launch_of(Problem problem, const Parameters& parameters, cudaStream_t stream) {
-    const std::int64_t tiles = (problem.rows + side - 1) / side;
-    Shape shape;
-    shape.blocks = dim3(static_cast<unsigned>(tiles * problem.cut.chunks));
-    if (problem.dimension <= depth) {
-        shape.threads = dim3(Narrow::threads);
-        shape.shared = narrow_bytes<Epilogue<Narrow::blocks>>();
-        launch(narrow_products<Epilogue<Narrow::blocks>>, shape, stream, problem, parameters);
-    } else {
-        const int slices = (problem.dimension + depth - 1) / depth;
-        problem.resident = resident_slices(slices);
-        shape.threads = dim3(Wide::threads);
-        shape.shared = wide_bytes<Epilogue<Wide::blocks>>(slices, problem.resident);
-        launch(wide_products<Epilogue<Wide::blocks>>, shape, stream, problem, parameters);
-    }
-}
 
 // Chunks of what stores all it computes: long enough that the staying tile is worth reading, and many.
 Cut cut_of_stores(const Pairs<float>& pairs) {

@@ -53,7 +53,7 @@ template <int Together, int Rows, int Columns, int Pitch, int Threads, class T>
 __device__ __forceinline__ void stage_by(T* block, const Matrix<T>& from, std::int64_t row, std::int64_t column,
                                          int wanted) {
     constexpr int pieces = Columns / Together, step = Threads / pieces;  // of a row; rows of one round
-    static_assert(Columns % Together == 0 && Threads % pieces == 0);
+    static_assert(Columns % Together == 0 && Threads % pieces == 0 && Rows % step == 0);
     const unsigned thread = threadIdx.x;
     const int c = static_cast<int>(thread % pieces) * Together, first = static_cast<int>(thread / pieces);
     if (c >= wanted) return;
@@ -64,10 +64,12 @@ __device__ __forceinline__ void stage_by(T* block, const Matrix<T>& from, std::i
     const T* source = from.data + row * from.stride + column + (bytes > 0 ? c : 0) +
                       static_cast<std::int64_t>(min(first, last)) * stride;
     T* to = block + first * Pitch + c;
-#pragma unroll 1
-    for (int r = first; r < Rows; r += step, to += step * Pitch) {
+    // The usual case is worth its instructions.
+    constexpr int rounds = Rows / step, unrolled = Together == numbers_of_vector<T> ? rounds : 1;
+#pragma unroll(unrolled)
+    for (int round = 0; round < rounds; ++round, to += step * Pitch) {
         copy_async_begin<Together * sizeof(T)>(bytes, to, source);
-        if (r + step <= last) source += step * static_cast<std::int64_t>(stride);
+        if (first + (round + 1) * step <= last) source += step * static_cast<std::int64_t>(stride);
     }
 }
 

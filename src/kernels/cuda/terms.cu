@@ -1,8 +1,27 @@
-// What a tile of logits is used for: the running maximum of safe sums, terms and their sums, and averages under them.
+// What a tile of logits is used for: the running maximum of safe sums, terms and their sums, averages under them.
 //
-// Two shapes of work. Where a row gives a few numbers (maxima, sums, costs, up to eight columns), a warp walks along it
-// and memory is the bound. Where it gives many (columns, gradients) this is a matrix product, terms x columns, in
-// register blocks as in tile.cu.
+// Idea       Two shapes of work. Where a row gives a few numbers (maxima, sums, costs, up to eight columns), a warp
+//            walks along it. Where it gives many (columns, gradients) this is a matrix product, terms x columns, in
+//            register blocks as in tile.cu. A tile has few rows: large blocks are fewer than multiprocessors then, and
+//            a block's eight warps share the terms of 32 rows instead. Each warp has every eighth vector of a row's
+//            terms and all of the block's outputs; their sums are added up in order.
+// Limit      Walks: the L2 cache, where tiles of few thousand rows and columns stay (4 bytes a pair and pass, 8 where
+//            terms are written). Products: multiply-adds, `width` a pair; with 32 rows a block also the way of terms
+//            and columns from L2, 24 bytes a clock and multiprocessor.
+// Reference  CUTLASS, "Efficient GEMM in CUDA": sliced-K is what sharing a row's terms is called there.
+// Launched   Walks 128 threads, a row a warp. Products 256 threads, 100 KiB (128 x 128 outputs) or 113 KiB (32 x 64) of
+//            shared memory, at most 128 registers: two blocks a multiprocessor.
+// Sums       Each output has one owner and one order. At most 256 terms are summed in the kernels' precision, then go
+//            to fp64 in `values`.
+//
+// Versions of the products, 2048 x 2048 terms x 64 columns in fp32, in thousands of clocks of an H200, of which the
+// multiply-adds alone are 16 on all of its multiprocessors:
+//
+//     130     A thread an output: two loads a multiply-add, a warp's load a clock, as in tile.cu.
+//     130     128 x 64 outputs a block: each multiprocessor does well, but 16 of the 132 have a block.
+//      70     64 x 64: 32 blocks, and with 8 loads for 64 multiply-adds shared memory is as busy as they are.
+//      44     32 x 64, terms shared among warps: 64 blocks, 8 x 8 outputs a thread; 680 instructions a stage, of which
+//             512 are multiply-adds.
 
 #include <cuda_runtime.h>
 
@@ -60,7 +79,7 @@ __device__ __forceinline__ void sum_row(std::int64_t columns, double* to, const 
     for (std::int64_t begin = 0; begin < columns; begin += span) {
         const std::int64_t end = smaller(begin + span, columns);
         T run[N] = {};
-#pragma unroll 8
+#pragma unroll(32 / sizeof(T))
         for (std::int64_t j = begin + lane(); j < end; j += 32) add(j, run);
 #pragma unroll
         for (int n = 0; n < N; ++n) sums[n] += static_cast<double>(run[n]);
@@ -199,7 +218,7 @@ struct BlockShape {
     static constexpr int thread_rows = ThreadRows, thread_columns = ThreadColumns;
     static constexpr int slices = warps / (Rows * Columns);
     static constexpr int rows = Rows * lane_rows * ThreadRows, columns = Columns * lane_columns * ThreadColumns;
-    static constexpr int vectors = slices < 4 ? 4 : slices;  // terms of a row in a stage
+    static constexpr int vectors = slices == 1 ? 4 : 2 * slices;  // terms of a row in a stage
     static constexpr int depth = vectors * width;
     static constexpr int pitch = depth + width;  // an odd number of vectors: 8 rows begin on different banks
     static constexpr int stage = rows * pitch + depth * columns;

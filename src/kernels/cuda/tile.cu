@@ -1,5 +1,31 @@
-// Sums and tiles of logits of any form, dimension and precision: a matrix product (or what stands for one where costs
-// are not products) in registers, with the exponential as its epilogue. No number of the n x m matrix sees memory.
+// Sums and tiles of logits of any form, dimension and precision, on the CUDA cores.
+//
+// Idea       A matrix product, or what stands for one where costs are not products: a block of threads has 128 x 128
+//            pairs (fp64: 128 x 64), a thread 8 x 8 (8 x 4) of them in registers, and points come through shared
+//            memory, 64 bytes of each at a time. The exponential is an epilogue in registers: of the n m numbers none
+//            sees memory. A block of the sums keeps its rows and goes through a chunk of columns, tile after tile.
+// Limit      Instructions. A pair and coordinate takes 1 (product), 2 (square, root), 3 (p = 3, 4) or 2 and a special
+//            function (p = 3/2); the pair itself 4 and an exponential. 128 of them a clock and multiprocessor: 3e13
+//            products of a coordinate a second in fp32 on an H200. In fp64 half of that, and the pair takes 18.
+// Reference  CUTLASS, "Efficient GEMM in CUDA": tiles of threads, warps and blocks, and its SIMT lane layout
+//            (staging.hpp).
+// Launched   256 threads; 45 KiB of shared memory, 109 KiB for more than 256 dimensions; at most 128 registers: two
+//            blocks, 16 warps a multiprocessor.
+//
+// Versions, in clocks of a multiprocessor for 128 x 128 pairs of 64 coordinates, of which the multiply-adds alone are
+// 8192; what waiting costs is not in it:
+//
+//     65536   A thread a pair: two loads a multiply-add, and a warp's load is a clock of the load unit.
+//     65536   Points through shared memory, in tiles of 16 x 16: as many loads, but L2 sees a 16th of the traffic.
+//     10240   8 x 8 pairs a thread: 16 loads for 64 multiply-adds. Now it is instructions that count.
+//      8900   16 bytes a load: the inner loop is 278 instructions for 256 multiply-adds. 80 bytes from point to point,
+//             and pairs of rows in neighbouring lanes: a load is two passes over the banks, 4096 clocks; four would be
+//             as many as the multiply-adds.
+//      9700   The next stage is copied meanwhile, past the registers (cp.async): 100 instructions a stage, and no
+//      thread
+//             waits for L2. One barrier a stage, none between tiles.
+//     10400   With exponentials and sums: 340 instructions for a thread's 64 pairs. Logits that another kernel reads
+//             would be 8 bytes a pair, 7000 clocks at the memory's full speed, and its exponentials on top.
 
 #include <cuda_runtime.h>
 
@@ -20,7 +46,8 @@ constexpr int threads = 256;
 constexpr int warp_rows = 4, warp_columns = 2;
 constexpr int thread_rows = 8;
 constexpr int tile_rows = warp_rows * lane_rows * thread_rows;
-constexpr int longest_product = 256;  // coordinates of one sum; longer ones are sums of such
+constexpr int longest_product =
+    256;  // coordinates of one sum; longer ones are sums of such, as errors grow with length
 
 template <class T>
 struct TileShape {

@@ -66,8 +66,7 @@ std::vector<float> noise(std::int64_t n, float spread, std::uint32_t seed) {
     return values;
 }
 
-// --- Clouds
-// -----------------------------------------------------------------------------------------------------------
+// --- Clouds ----------------------------------------------------------------------------------------------------------
 
 struct SplitCloud {
     std::int64_t rows, dimension, stride = stride_of_split(dimension);
@@ -102,8 +101,8 @@ struct Product {
 // How far off a product may be. With x = h + l + e (split_points.hpp) what is left out of a product of coordinates is
 // l l' + e y + e' x, at most 3.01 2^-22 |x y| + 2^-25 (|x| + |y|); with S = sum |x y| the sums add
 //
-//     a step of a tensor core    nine addends, cut at 2^-24 of the largest, and their sum at 2^-23 of itself: 11 2^-24 S
-//     steps that count           of the large products: 8 coordinates each, at least; up to 64 in one sum, else 32
+//     a step of a tensor core    nine addends, cut at 2^-24 of the largest, and their sum at 2^-23 of itself: 11 2^-24
+//     S steps that count           of the large products: 8 coordinates each, at least; up to 64 in one sum, else 32
 //     joining sums of 32         2^-24 S each
 //
 // and the small products, before the large ones, 2^-10 of 16 such steps: less than a quarter of one.
@@ -132,8 +131,7 @@ const Size sizes[] = {{1, 1, 1},       {3, 2, 2},      {5, 130, 7},    {64, 64, 
                       {129, 1, 97},    {1, 129, 127},  {40, 200, 128}, {130, 140, 129}, {200, 20, 192},
                       {129, 257, 256}, {33, 17, 257},  {5, 133, 320},  {130, 129, 330}, {9, 270, 500}};
 
-// --- Splitting
-// --------------------------------------------------------------------------------------------------------
+// --- Splitting -------------------------------------------------------------------------------------------------------
 
 using Splitting = OnADevice;
 
@@ -183,8 +181,7 @@ TEST_F(Splitting, OfPointsThatAreAllZeroOrNoneIsHarmless) {
     EXPECT_EQ(none.exponent, 0);
 }
 
-// --- Products
-// ---------------------------------------------------------------------------------------------------------
+// --- Products --------------------------------------------------------------------------------------------------------
 
 struct Problem {
     Problem(const SplitCloud& x, const SplitCloud& y, double scale = 0.05)
@@ -311,8 +308,7 @@ TEST_F(TensorCoreProducts, OfPartsOfCloudsReadNothingElse) {
     }
 }
 
-// --- Sums
-// -------------------------------------------------------------------------------------------------------------
+// --- Sums ------------------------------------------------------------------------------------------------------------
 
 struct Expected {
     double sum, error;
@@ -395,13 +391,15 @@ TEST_F(SplitSums, OfLongRowsGoOnInDoublePrecision) {
 
 // What the launch order of tiles must not miss: more rows than are run at a time, and several chunks.
 TEST_F(SplitSums, OfManyTilesReachEveryRowAndChunk) {
-    const SplitCloud x{128 * 35 + 5, 1, 1}, y{300, 1, 2};
-    Problem p{x, y};
-    p.send();
+    for (const Size& size : {Size{128 * 35 + 5, 300, 1}, Size{256 * 33 + 5, 130, 65}}) {
+        const SplitCloud x{size.rows, size.dimension, 1}, y{size.columns, size.dimension, 2};
+        Problem p{x, y};
+        p.send();
 
-    const std::vector<double> partial = sums_of(launch_sums_split, p.pairs, {128, 3});
+        const std::vector<double> partial = sums_of(launch_sums_split, p.pairs, {128, 3});
 
-    expect_sums(p, {128, 3}, partial, [&](std::int64_t i, std::int64_t j) { return product(x, i, y, j); });
+        expect_sums(p, {128, 3}, partial, [&](std::int64_t i, std::int64_t j) { return product(x, i, y, j); });
+    }
 }
 
 TEST_F(SplitSums, LeaveOutColumnsWithoutMass) {
@@ -455,6 +453,24 @@ TEST_F(SplitSums, OfNothingAreZeroOrNotThere) {
 }
 
 #ifdef CONVOY_EMULATED
+// An A100's blocks have less shared memory, and smaller tiles.
+TEST_F(SplitSums, AreTheSameBitsOnDevicesWithLessSharedMemory) {
+    for (const std::int64_t dimension : {64, 65, 130, 330}) {
+        const auto sums = [&](int capability) {
+            emulation::Devices devices;
+            devices.capability = capability;
+            emulation::set_devices(devices);
+            use_cuda_device(0, 8e9);
+            const SplitCloud x{270, dimension, 1}, y{300, dimension, 2};
+            Problem p{x, y};
+            p.send();
+            return sums_of(launch_sums_split, p.pairs, {256, 2});
+        };
+        const std::vector<double> there = sums(80);
+        EXPECT_EQ(sums(90), there) << dimension;
+    }
+}
+
 TEST_F(SplitSums, AreTheSameBitsInWhateverOrderThreadsRun) {
     for (const std::int64_t dimension : {40, 130, 330}) {
         const SplitCloud x{130, dimension, 1}, y{300, dimension, 2};
@@ -470,8 +486,7 @@ TEST_F(SplitSums, AreTheSameBitsInWhateverOrderThreadsRun) {
 }
 #endif
 
-// --- Logits
-// -----------------------------------------------------------------------------------------------------------
+// --- Logits ----------------------------------------------------------------------------------------------------------
 
 using LaunchLogits = void (*)(const Pairs<float>&, const LogitTile<float>&, cudaStream_t);
 
@@ -539,8 +554,7 @@ TEST_F(SplitLogits, OfColumnsWithoutMassAreFarBelowAll) {
                   [&](std::int64_t i, std::int64_t j) { return product(x, i, y, j); });
 }
 
-// --- Kept products
-// ----------------------------------------------------------------------------------------------------
+// --- Kept products ---------------------------------------------------------------------------------------------------
 
 // Products that are numbers like any others; either way round, where rows begin anywhere.
 struct Kept {
