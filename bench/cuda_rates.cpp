@@ -100,23 +100,28 @@ std::optional<Options> parse(int count, char** words) {
     return options;
 }
 
-// What decides comes first, so that a small budget still shows it.
+// What decides comes first, so that a small budget still shows it: the squared distance in single precision, and of
+// that the dimensions that have targets. Beside this main road, large problems are few.
 std::vector<Subject> subjects_of(const Options& options) {
     std::vector<Subject> subjects;
     constexpr std::int64_t most_numbers = 320'000'000;  // of one cloud: 2.6 GB in double
+    const auto is_main = [](const Subject& s) { return s.precision == Precision::single && s.cost == "sqeuclidean"; };
+    const auto has_target = [](const Subject& s) { return s.d == 3 || s.d == 64 || s.d == 1024; };
     for (const std::string& precision : options.precisions) {
         for (const std::string& cost : options.costs) {
-            const bool main_road = precision == "single" && cost == "sqeuclidean";
             for (const std::int64_t n : options.points) {
                 for (const std::int64_t d : options.dimensions) {
-                    const bool many = n * d > most_numbers;
-                    const bool beside = !main_road && n > 20000 && d != 3 && d != 64;
-                    if (!many && !beside && !(beside && n > 100000))
-                        subjects.push_back({cost, precision == "double" ? Precision::fp64 : Precision::single, d, n});
+                    const Subject s{cost, precision == "double" ? Precision::fp64 : Precision::single, d, n};
+                    const bool beside = !is_main(s) && n > 20000 && (n > 100000 || d > 64 || !has_target(s));
+                    if (n * d <= most_numbers && !beside) subjects.push_back(s);
                 }
             }
         }
     }
+    std::stable_sort(subjects.begin(), subjects.end(), [&](const Subject& a, const Subject& b) {
+        const auto rank = [&](const Subject& s) { return (is_main(s) ? 0 : 2) + (has_target(s) ? 0 : 1); };
+        return rank(a) < rank(b);
+    });
     return subjects;
 }
 
@@ -228,9 +233,11 @@ class Measurement {
 
     void take(const Call& call, const Problem& p, const Block& block, const Block& reference) {
         Row row = row_of(call, p);
-        const double predicted = p.pairs() / row.bound.rate;
+        // Passes through tiles are far from their bounds.
+        const bool plain = call.asked.verb == Verb::reduce || call.asked.verb == Verb::kept;
+        const double predicted = (plain ? 1.5 : 5) * p.pairs() / row.bound.rate;
         if (!options_.tiny && predicted > options_.longest)
-            return leave_out(call, p, fmt::format("at least {:.0f} s", predicted));
+            return leave_out(call, p, fmt::format("perhaps {:.0f} s", predicted));
         Answer answer;
         call(block, p, p.all(), answer);
         row.error = bench::error_of(call, p, reference, answer);

@@ -45,7 +45,7 @@ class Kit:
                             "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"}
         toolkits = [os.environ.get("CUDA_HOME"), "/usr/local/cuda"]  # their tools, where they are not on the PATH
         self.environment["PATH"] += "".join(f":{folder}/bin" for folder in toolkits if folder)
-        self.programs = self.build
+        self.programs = pathlib.Path(bundle).resolve() / "BUNDLE" if bundle else self.build  # until it is unpacked
 
     def unpack(self):
         """The bundle's own way: its script is sourced, and what it has set is ours."""
