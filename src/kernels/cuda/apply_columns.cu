@@ -402,6 +402,10 @@ void launch_split_columns(const float* v, std::int64_t rows, std::int64_t width,
     launch(split_columns, rows_by_warps(rows), stream, v, rows, width, largest, high, low, stride);
 }
 
+bool averages_fit() {
+    return products::shared_bytes<Less, Average>(2, 0) <= products::shared_memory_of_device().of_block;
+}
+
 void launch_average_split(const Pairs<float>& pairs, const SplitColumns& v, const Cut& cut,
                           const ChunkAverages& partial, cudaStream_t stream) {
     Problem problem = products::problem_of(pairs, cut);

@@ -35,6 +35,8 @@ struct ChunkAverages {
     double* sums = nullptr;    // rows
     double* values = nullptr;  // rows x width
 };
+// Whether this process's device has the shared memory for it: 137 KiB a block.
+bool averages_fit();
 // `partial`: those of each chunk, [chunk rows + row]. Any dimension; pairs as for launch_sums_split().
 void launch_average_split(const Pairs<float>& pairs, const SplitColumns& v, const Cut& cut,
                           const ChunkAverages& partial, cudaStream_t stream);

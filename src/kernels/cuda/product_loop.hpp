@@ -12,7 +12,8 @@
 //                                                      summed slices fit twice, d <= 128
 //     one block of 8 warps and 256 staying points      beyond: half the traffic of the L2 cache
 //     one block of 8 warps of 32 x 64 pairs            where an epilogue needs the registers, or a device has no more
-//                                                      than 163 KB of shared memory a block (A100)
+//                                                      than 163 KB of shared memory a block (A100); where that is 99
+//                                                      KB, 4 warps of 64 x 64
 //
 // All give the same bits: of every pair products are summed alike.
 //
@@ -295,7 +296,10 @@ void launch_of(const Problem& problem, const Parameters& parameters, cudaStream_
     if (shared_bytes<Wide, Epilogue<Wide>>(2, 0) <= memory.of_block) {
         return launch_many<Wide, Epilogue<Wide>>(problem, parameters, memory, 1, stream);
     }
-    launch_many<Less, Epilogue<Less>>(problem, parameters, memory, 1, stream);
+    if (shared_bytes<Less, Epilogue<Less>>(2, 0) <= memory.of_block) {
+        return launch_many<Less, Epilogue<Less>>(problem, parameters, memory, 1, stream);
+    }
+    launch_many<Thin, Epilogue<Thin>>(problem, parameters, memory, 1, stream);
 }
 
 }  // namespace convoy::cuda::products

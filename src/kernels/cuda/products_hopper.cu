@@ -5,9 +5,8 @@
 //     tile       64 summed points in one of four stages in shared memory, where tensor cores themselves read them, by
 //                way of a descriptor
 //     overlap    products are asynchronous: while those of its next tile are made in one set of registers, a group
-//     takes
-//                the exponentials of the last one from the other (as in FlashAttention-3, Shah et al. 2024). Of the
-//                three groups' products one after the other goes through the tensor cores
+//                takes the exponentials of the last one from the other (as in FlashAttention-3, Shah et al. 2024). Of
+//                the three groups' products one after the other goes through the tensor cores
 //
 // Precision: of a tile all small products come first, then the large ones: up to 4 truncations of a whole sum. There is
 // no time to join sums of 16 coordinates outside of the tensor cores: where all products have one sign errors are up to

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 #include <random>
+#include <utility>
 #include <vector>
 
 #include "emulation.hpp"
@@ -306,6 +307,16 @@ TEST_F(FusedAverages, ShiftBack) {
         EXPECT_DOUBLE_EQ(sums.values()[i], factor * result.sums[i]);
         for (std::size_t k = 2 * i; k < 2 * i + 2; ++k) EXPECT_DOUBLE_EQ(values.values()[k], factor * result.values[k]);
     }
+}
+
+TEST_F(FusedAverages, FitDevicesWithEnoughSharedMemory) {
+    for (const auto& [capability, fits] : {std::pair{90, true}, std::pair{80, true}, std::pair{89, false}}) {
+        emulation::Devices devices;
+        devices.capability = capability;
+        emulation::set_devices(devices);
+        EXPECT_EQ(averages_fit(), fits) << capability;
+    }
+    emulation::set_devices({});
 }
 
 TEST_F(FusedAverages, OfNothingAreZero) {

@@ -455,9 +455,9 @@ TEST_F(SplitSums, OfNothingAreZeroOrNotThere) {
 }
 
 #ifdef CONVOY_EMULATED
-// An A100's blocks have less shared memory, and smaller tiles.
+// An A100's blocks have less shared memory, and smaller tiles; those of its smaller relatives less still.
 TEST_F(SplitSums, AreTheSameBitsOnDevicesWithLessSharedMemory) {
-    for (const std::int64_t dimension : {64, 65, 130, 330}) {
+    for (const std::int64_t dimension : {32, 64, 65, 130, 330}) {
         const auto sums = [&](int capability) {
             emulation::Devices devices;
             devices.capability = capability;
@@ -468,8 +468,10 @@ TEST_F(SplitSums, AreTheSameBitsOnDevicesWithLessSharedMemory) {
             p.send();
             return sums_of(launch_sums_split, p.pairs, {256, 2});
         };
-        const std::vector<double> there = sums(80);
-        EXPECT_EQ(sums(90), there) << dimension;
+        const std::vector<double> here = sums(90);
+        EXPECT_EQ(sums(80), here) << dimension;
+        EXPECT_EQ(sums(89), here) << dimension;
+        emulation::set_devices({});
     }
 }
 
