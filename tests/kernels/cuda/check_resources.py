@@ -83,12 +83,12 @@ HOT = [
     Hot(r"column_sums<true>", 256, both(4), ("LDG.128", "MUFU.EX2", "FFMA"), 8 * 128 * 8),
     # tile.cu
     Hot(r"sums_kernel<float, InnerForm", 256, both(2), ("FFMA", "MUFU.EX2", "LDGSTS", "LDS.128"), TILES),
-    Hot(r"sums_kernel<float, SquareForm", 256, both(2), ("FFMA", "MUFU.EX2", "LDGSTS", "LDS.128"), TILES),
+    Hot(r"sums_kernel<float, SquareForm", 256, both(2), ("FFMA", "MUFU.EX2", "LDGSTS"), TILES),
     Hot(r"sums_kernel<float, RootForm", 256, both(2), ("FFMA", "MUFU.EX2", "MUFU.RSQ", "LDGSTS"), TILES),
     Hot(r"sums_kernel<float, PowerForm<float, .*0>", 256, both(2), ("FFMA", "MUFU.EX2", "MUFU.RSQ", "LDGSTS"), TILES),
     Hot(r"sums_kernel<double, InnerForm", 256, both(2), ("DFMA", "LDGSTS")),
     Hot(r"logits_kernel<float, InnerForm", 256, both(2), ("FFMA", "LDGSTS", "LDS.128"), TILES),
-    Hot(r"logits_kernel<float, SquareForm", 256, both(2), ("FFMA", "LDGSTS", "LDS.128"), TILES),
+    Hot(r"logits_kernel<float, SquareForm", 256, both(2), ("FFMA", "LDGSTS"), TILES),
     # terms.cu
     Hot(r"exponentials_kernel<float>", 256, both(4), ("MUFU.EX2",)),
     Hot(r"add_products_kernel<float, BlockShape<float, 8, 8, 4, 2>, Col", 256, {80: 1, 90: 2},
