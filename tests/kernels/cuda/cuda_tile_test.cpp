@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <functional>
 #include <limits>
 
@@ -70,7 +71,8 @@ class Device : public testing::Test {
  protected:
     void SetUp() override {
         emulation::set_devices({});
-        emulation::set_order(0);
+        const char* const order = std::getenv("CONVOY_EMULATION_ORDER");
+        emulation::set_order(order == nullptr ? 0 : std::strtoull(order, nullptr, 10));
     }
 };
 
