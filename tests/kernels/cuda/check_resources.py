@@ -39,7 +39,7 @@ LOCAL = (r"\b(LDL|STL)\b", r"\b(ld|st)\.local\b")
 @dataclasses.dataclass
 class Hot:
     """A kernel that is worth the trouble: its name, threads and shared memory of a block, the blocks that a
-    multiprocessor must have room for (by architecture; 0: it is not launched there), its instructions."""
+    multiprocessor must have room for (of the architectures on which it is launched), its instructions."""
     name: str
     threads: int
     blocks: dict
@@ -59,8 +59,8 @@ class Machine:
 MACHINES = {80: Machine(65536, 2048, 164 * KIB, 163 * KIB), 90: Machine(65536, 2048, 228 * KIB, 227 * KIB)}
 RESERVED = KIB  # of shared memory, for every block
 
-SLICE, NUMBERS = 32 * KIB, 2 * KIB  # product_loop.hpp: a slice of points; two stages of column numbers
-SUMS = 2 * 128 * 8 + 128 * 4  # SumsOfTerms::shared_bytes
+# product_loop.hpp: a slice of 128 points and its stages; column numbers and what is the epilogue's own
+SLICE, SMALL = 32 * KIB, 6 * KIB
 
 
 def both(blocks):
@@ -73,11 +73,16 @@ HOT = [
     *(Hot(rf"register_sums_kernel<{d}>", 128, both(blocks), ("FFMA", "MUFU.EX2", "LDGSTS", "LDS.128"),
           2 * 128 * -(-(d + 2) // 4) * 4 * 4)
       for d, blocks in ((1, 8), (2, 7), (3, 6), (4, 5), (8, 4), (16, 2))),
-    # products.cu: d <= 64, and the most that more dimensions take
-    Hot(r"narrow_products<SumsOfTerms", 128, {80: 1, 90: 2}, ("HMMA", "LDSM", "LDGSTS", "MUFU.EX2"),
-        3 * SLICE + NUMBERS + SUMS),
-    Hot(r"wide_products<SumsOfTerms", 256, both(1), ("HMMA", "LDSM", "LDGSTS", "MUFU.EX2"), 6 * SLICE + NUMBERS + SUMS),
-    Hot(r"wide_products<StoredProducts", 256, both(1), ("HMMA", "LDSM", "LDGSTS"), 6 * SLICE + NUMBERS),
+    # products.cu: d <= 64; more, with the least that the form takes, or, where there is less shared memory, another form
+    Hot(r"narrow_products<SumsOfTerms", 128, {80: 1, 90: 2}, ("HMMA", "LDSM", "LDGSTS", "MUFU.EX2"), 3 * SLICE + SMALL),
+    Hot(r"wide_products<Form<4, 8, 1>, SumsOfTerms", 256, {90: 1}, ("HMMA", "LDSM", "LDGSTS", "MUFU.EX2"),
+        6 * SLICE + SMALL),
+    Hot(r"wide_products<Form<4, 8, 1>, StoredProducts", 256, {90: 1}, ("HMMA", "LDSM", "LDGSTS"), 6 * SLICE + SMALL),
+    Hot(r"wide_products<Form<2, 8, 1>, SumsOfTerms", 256, both(1), ("HMMA", "LDSM", "LDGSTS", "MUFU.EX2"),
+        4 * SLICE + SMALL),
+    Hot(r"wide_products<Form<2, 8, 1>, StoredProducts", 256, both(1), ("HMMA", "LDSM", "LDGSTS"), 4 * SLICE + SMALL),
+    # apply_columns.cu
+    Hot(r"wide_products<Form<2, 8, 1>, Average", 256, both(1), ("HMMA", "LDSM", "LDGSTS", "MUFU.EX2"), 4 * SLICE + SMALL),
     # kept_products.cu
     Hot(r"row_sums<true>", 256, both(4), ("LDG.128", "MUFU.EX2", "FFMA")),
     Hot(r"column_sums<true>", 256, both(4), ("LDG.128", "MUFU.EX2", "FFMA"), 8 * 128 * 8),
@@ -160,11 +165,17 @@ ENTRY = re.compile(r"Compiling entry function '(\S+)' for 'sm_(\d+)\w*'\n"
                    r".*Used (\d+) registers(.*)")
 
 
+def target(architecture):
+    """Hopper's own instructions are there for 90a only."""
+    name = "90a" if architecture == 90 else architecture
+    return ["-gencode", f"arch=compute_{name},code=sm_{name}"]
+
+
 def compiled(nvcc, source, architecture, folder):
     """All kernels of one file, with ptxas' report and the file that holds their code."""
     cubin = folder / f"{source.stem}.{architecture}.cubin"
     words = [*([shutil.which("ccache")] if shutil.which("ccache") else []), nvcc, "-std=c++20", "-O3",
-             "--expt-relaxed-constexpr", f"-arch=sm_{architecture}", "-I", ROOT / "src", "-I", ROOT / "include"]
+             "--expt-relaxed-constexpr", *target(architecture), "-I", ROOT / "src", "-I", ROOT / "include"]
     report = run(*words, "-Xptxas", "-v", "-cubin", "-o", cubin, source)
     found = {}
     for entry in ENTRY.finditer(report):
@@ -186,7 +197,7 @@ def code_of(cubin, ptx):
     elif nvdisasm := find("nvdisasm"):
         parts = re.split(r"\n\.text\.(\S+):\n", run(nvdisasm, cubin))
     else:
-        parts = re.split(r"\n(?:\.\w+ )*\.entry (\w+)", ptx())
+        parts = re.split(r"\n(?:\.\w+ )*\.entry (\w+)", ptx())  # what nvcc says beside it does no harm
     return dict(zip(parts[1::2], parts[2::2]))
 
 
@@ -215,8 +226,10 @@ def problems_of(kernel, hot):
         why = f"{kernel.registers} registers, {hot.threads} threads, {hot.shared + kernel.shared} bytes of shared memory"
         yield f"room for {room} blocks on a multiprocessor, not {wanted} ({why})"
     form = 0 if in_machine_code() else 1
-    if re.search(LOCAL[form], kernel.code):
-        yield "it uses local memory"
+    if local := len(re.findall(LOCAL[form], kernel.code)):
+        within = "".join(f", {kinds['local']} of them in a loop of {count} instructions"
+                         for count, kinds in loops(kernel.code) if "local" in kinds)
+        yield f"it uses local memory in {local} places{within}"
     for instruction in hot.instructions:
         if not re.search(INSTRUCTIONS[instruction][form], kernel.code):
             yield f"no {instruction}"
@@ -225,7 +238,7 @@ def problems_of(kernel, hot):
 def check(kernels, architectures):
     """Lines that say what is wrong."""
     for hot in HOT:
-        for architecture in architectures:
+        for architecture in (a for a in architectures if a in hot.blocks):
             matching = [k for k in kernels if k.architecture == architecture and re.match(hot.name, k.name)]
             if not matching:
                 yield f"sm_{architecture}: there is no kernel {hot.name}"
@@ -257,6 +270,8 @@ def loops(code):
             own[min(around, key=lambda span: span[1] - span[0])].append(name.split(".")[0])
     for names in own.values():
         counts = {name: names.count(name) for name in COUNTED if name in names}
+        if local := names.count("LDL") + names.count("STL"):
+            counts["local"] = local
         if any(counts.get(name, 0) >= 4 for name in ("HMMA", "MUFU", "FFMA", "DFMA")):
             yield len(names), counts
 
@@ -266,9 +281,10 @@ def table(kernels):
     print("|---|---|---|---|---|---|---|")
     for kernel in sorted(kernels, key=lambda k: (k.file, k.name, k.architecture)):
         hot = next((h for h in HOT if re.match(h.name, kernel.name)), None)
-        room = blocks_together(kernel, hot.threads, hot.shared) if hot else ""
+        launched = hot and kernel.architecture in hot.blocks
+        room = blocks_together(kernel, hot.threads, hot.shared) if launched else ""
         found = [f"{count}: " + ", ".join(f"{n} {name}" for name, n in kinds.items())
-                 for count, kinds in (loops(kernel.code) if hot else ())]
+                 for count, kinds in (loops(kernel.code) if launched else ())]
         print(f"| {kernel.file} | `{kernel.name}` | {kernel.architecture} | {kernel.registers} | {kernel.spills} | {room} | "
               f"{'; '.join(found)} |")
 
