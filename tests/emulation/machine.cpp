@@ -67,7 +67,6 @@ void Machine::run(const Launch& launch) {
         for (std::size_t i = all; i > 1; --i) std::swap(blocks[i - 1], blocks[chance_.below(static_cast<unsigned>(i))]);
     }
     for (const std::uint32_t block : blocks) {
-        block_ = block;
         blockIdx = {block % gridDim.x, block / gridDim.x % gridDim.y, block / gridDim.x / gridDim.y};
         run_block();
     }

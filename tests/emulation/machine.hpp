@@ -3,6 +3,7 @@
 
 #include <cuda_runtime_api.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <functional>
@@ -78,11 +79,13 @@ class Machine {
     Machine();
     void run(const Launch& launch);
 
+    // Of the thread that runs.
     Thread& thread() { return *thread_; }
     Warp& warp() { return warps_[thread_->number / 32]; }
     int barrier(bool predicate, Place place);
     void gather(const char* what, unsigned mask, void* mine, void (*finish)(void* const*), Place place);
 
+    // Of the block that runs.
     unsigned char* shared() const { return shared_; }
     std::size_t shared_bytes() const { return running() ? launch_->shared : 0; }
     bool running() const { return launch_ != nullptr; }
@@ -94,7 +97,7 @@ class Machine {
                              std::any_of(kernel_->shared.begin(), kernel_->shared.end(),
                                          [&](const auto& variable) { return in(variable.begin, variable.bytes); }));
     }
-    std::string where() const;
+    std::string where() const;  // kernel, block, thread
     void set_order(std::uint64_t seed) {
         seed_ = seed;
         chance_ = Chance{seed};
@@ -116,7 +119,6 @@ class Machine {
 
     const Launch* launch_ = nullptr;
     const Kernel* kernel_ = nullptr;
-    unsigned block_ = 0;
     Thread* thread_ = nullptr;
     std::vector<Thread> threads_;
     std::vector<Warp> warps_;
