@@ -140,11 +140,11 @@ Result averages(const Problem& p, const Cut& cut, const std::vector<std::int64_t
     const auto chunks = static_cast<std::size_t>(cut.chunks);
     const OnDevice<float> maximum{std::vector<float>(n, static_cast<float>(no_mass))};
     const OnDevice<double> sums{std::vector<double>(n, 0.0)}, values{std::vector<double>(n * k, 0.0)};
-    const Averages all{maximum.get(), sums.get(), values.get()};
+    const ChunkAverages all{maximum.get(), sums.get(), values.get()};
     Array<float> partial_maximum{std::ssize(maximum.values()) * cut.chunks};
     Array<double> partial_sums{static_cast<std::int64_t>(n * chunks)},
         partial_values{static_cast<std::int64_t>(n * k * chunks)};
-    const Averages partial{partial_maximum.get(), partial_sums.get(), partial_values.get()};
+    const ChunkAverages partial{partial_maximum.get(), partial_sums.get(), partial_values.get()};
     const Stream stream;
     std::int64_t first = 0;
     for (const std::int64_t count : portions) {
