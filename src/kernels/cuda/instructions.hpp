@@ -15,6 +15,13 @@ __device__ inline unsigned char* dynamic_shared() {
     return memory;
 }
 
+// threadIdx.x, read anew: what is computed from it does not stay in registers from one use to the next.
+__device__ inline unsigned thread_index() {
+    unsigned index;
+    asm volatile("mov.u32 %0, %%tid.x;" : "=r"(index));
+    return index;
+}
+
 // 2^t to 2 ulp; results and arguments below 2^-126 are 0. One of the 16 special functions a clock and multiprocessor.
 __device__ inline float ex2(float t) {
     float result;
@@ -69,6 +76,11 @@ __device__ inline void copy_async_begin(int there, void* shared, const void* glo
                      "n"(Bytes), "r"(there)
                      : "memory");
     }
+}
+// One number, 0 where it is not `there`.
+template <class T>
+__device__ inline void copy_async_number_if(bool there, T* shared, const T* global) {
+    copy_async_begin<sizeof(T)>(there ? static_cast<int>(sizeof(T)) : 0, shared, global);
 }
 // The copies since the last commit become a group.
 __device__ inline void commit_copies() {

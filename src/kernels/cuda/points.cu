@@ -74,9 +74,9 @@ __device__ void stage_points(const Operand<float>& side, int dimension, std::int
     const std::int64_t j = first + threadIdx.x;
     if (j < end) {
         const float* const y = side.points + j * dimension;
-        for (int k = 0; k < dimension; ++k) copy_async_begin<4>(4, to + k, y + k);
-        copy_async_begin<4>(4, to + Record<D>::logit, side.logits + j);
-        copy_async_begin<4>(4, to + Record<D>::weight, side.weights + j);
+        for (int k = 0; k < dimension; ++k) copy_async_number_if(true, to + k, y + k);
+        copy_async_number_if(true, to + Record<D>::logit, side.logits + j);
+        copy_async_number_if(true, to + Record<D>::weight, side.weights + j);
     } else {
         for (int k = 0; k < dimension; ++k) to[k] = 0;
         to[Record<D>::logit] = static_cast<float>(no_mass);

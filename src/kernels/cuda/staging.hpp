@@ -54,7 +54,7 @@ __device__ __forceinline__ void stage_by(T* block, const Matrix<T>& from, std::i
                                          int wanted) {
     constexpr int pieces = Columns / Together, step = Threads / pieces;  // of a row; rows of one round
     static_assert(Columns % Together == 0 && Threads % pieces == 0 && Rows % step == 0);
-    const unsigned thread = threadIdx.x;
+    const unsigned thread = thread_index();
     const int c = static_cast<int>(thread % pieces) * Together, first = static_cast<int>(thread / pieces);
     if (c >= wanted) return;
     const auto there = static_cast<int>(smaller(from.columns - column, wanted)) - c;

@@ -350,8 +350,8 @@ __global__ void __launch_bounds__(threads, 2) add_products_kernel(TermTile<T> ti
         }
     }
 
-    if (tile.columns > 0) begin_stage(0, shared);
     const auto columns = static_cast<int>(tile.columns);
+    if (columns > 0) begin_stage(0, shared);
     int at = 0;
     for (int j = 0; j < columns; at ^= 1) {
         wait_for_copies<0>();

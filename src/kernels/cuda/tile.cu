@@ -121,7 +121,7 @@ __device__ void stage_columns(const Sides<T>& sides, std::int64_t column, std::i
     const T* const from = i < columns ? sides.of_column[0] : sides.of_column[1];
     const std::int64_t j = column + i % columns;
     if (j < end && from != nullptr) {
-        copy_async_begin<sizeof(T)>(sizeof(T), to + i, from + j);
+        copy_async_number_if(true, to + i, from + j);
     } else {
         to[i] = i < columns ? static_cast<T>(no_mass) : T(0);
     }

@@ -25,6 +25,7 @@ KIB = 1024
 
 # What an instruction is called in machine code and in PTX.
 INSTRUCTIONS = {"HMMA": (r"HMMA\.16816\.F32", r"mma\.sync\S*m16n8k16"),
+                "HGMMA": (r"HGMMA\.64x64x16\.F32", r"wgmma\.mma_async\S*m64n64k16"),
                 "MUFU.EX2": (r"MUFU\.EX2", r"ex2\.approx\.ftz\.f32"),
                 "MUFU.RSQ": (r"MUFU\.(RSQ|SQRT)", r"sqrt\.(approx|rn)\S*f32"),
                 "LDGSTS": (r"LDGSTS", r"cp\.async"),
@@ -81,6 +82,8 @@ HOT = [
     Hot(r"wide_products<Form<2, 8, 1>, SumsOfTerms", 256, both(1), ("HMMA", "LDSM", "LDGSTS", "MUFU.EX2"),
         4 * SLICE + SMALL),
     Hot(r"wide_products<Form<2, 8, 1>, StoredProducts", 256, both(1), ("HMMA", "LDSM", "LDGSTS"), 4 * SLICE + SMALL),
+    # products_hopper.cu: two tiles of 192 staying points, four of 64 summed ones and their numbers
+    Hot(r"hopper_sums<\d>", 384, {90: 1}, ("HGMMA", "LDGSTS", "MUFU.EX2"), 1024 + 48 * KIB + 4 * (16 * KIB + 512)),
     # apply_columns.cu
     Hot(r"wide_products<Form<2, 8, 1>, Average", 256, both(1), ("HMMA", "LDSM", "LDGSTS", "MUFU.EX2"), 4 * SLICE + SMALL),
     # kept_products.cu
@@ -98,8 +101,10 @@ HOT = [
     Hot(r"raise_maximum_kernel<float>", 128, both(8), ()),
     Hot(r"exponentials_kernel<float>", 128, both(8), ("MUFU.EX2",)),
     Hot(r"add_(costs|values)_kernel<float>", 128, both(8), ("FFMA",)),
-    Hot(r"add_products_kernel<float, BlockShape<float, \d, \d, \d, \d>, ColumnFactor", 256, both(2),
-        ("FFMA", "LDGSTS", "LDS.128")),
+    Hot(r"add_products_kernel<float, BlockShape<float, 8, 8, 4, 2>, Col", 256, {80: 1, 90: 2},
+        ("FFMA", "LDGSTS", "LDS.128"), 100 * KIB),
+    Hot(r"add_products_kernel<float, BlockShape<float, 8, 8, 1, 1>, Col", 256, {80: 1, 90: 2},
+        ("FFMA", "LDGSTS", "LDS.128"), 113 * KIB),
 ]
 
 
@@ -252,7 +257,7 @@ def check(kernels, architectures):
 LINE = re.compile(r"/\*([0-9a-f]{4,})\*/\s+(?:@!?U?P\w+ )?([A-Z][\w.]*)([^;]*);")
 
 
-COUNTED = ("HMMA", "MUFU", "FFMA", "DFMA", "LDSM", "LDS", "LDG", "LDGSTS")
+COUNTED = ("HGMMA", "HMMA", "MUFU", "FFMA", "DFMA", "LDSM", "LDS", "LDG", "LDGSTS")
 
 
 def loops(code):
@@ -272,7 +277,7 @@ def loops(code):
         counts = {name: names.count(name) for name in COUNTED if name in names}
         if local := names.count("LDL") + names.count("STL"):
             counts["local"] = local
-        if any(counts.get(name, 0) >= 4 for name in ("HMMA", "MUFU", "FFMA", "DFMA")):
+        if any(counts.get(name, 0) >= 4 for name in ("HGMMA", "HMMA", "MUFU", "FFMA", "DFMA")):
             yield len(names), counts
 
 
@@ -302,7 +307,8 @@ def main():
     sources = sorted((ROOT / "src/kernels/cuda").glob("*.cu"))
     with tempfile.TemporaryDirectory() as folder, concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         jobs = [pool.submit(compiled, options.nvcc, source, architecture, pathlib.Path(folder))
-                for source in sources for architecture in architectures]
+                for source in sources for architecture in architectures
+                if architecture == 90 or "hopper" not in source.stem]
         kernels = [kernel for job in jobs for kernel in job.result()]
     problems = list(check(kernels, architectures))
     if options.table:

@@ -16,6 +16,10 @@ inline unsigned char* dynamic_shared() {
     return emulation::shared_memory();
 }
 
+inline unsigned thread_index() {
+    return threadIdx.x;
+}
+
 inline float ex2(float t) {
     return emulation::exp2_to_2_ulp(t);
 }
@@ -46,6 +50,10 @@ template <int Bytes>
 inline void copy_async_begin(int there, void* shared, const void* global) {
     static_assert(Bytes == 4 || Bytes == 8 || Bytes == 16);
     emulation::copy_later(shared, global, Bytes, there);
+}
+template <class T>
+inline void copy_async_number_if(bool there, T* shared, const T* global) {
+    copy_async_begin<sizeof(T)>(there ? static_cast<int>(sizeof(T)) : 0, shared, global);
 }
 inline void commit_copies() {
     emulation::commit_copies();
