@@ -27,11 +27,11 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <random>
 #include <sstream>
 #include <string>
 #include <vector>
 
+#include "cuda_problem.hpp"
 #include "cuda_work.hpp"
 #include "kernels/block.hpp"
 #include "kernels/devices.hpp"
@@ -40,7 +40,11 @@
 namespace {
 
 using namespace convoy;
+using bench::Answer;
 using bench::Asked;
+using bench::Call;
+using bench::Problem;
+using bench::Subject;
 using bench::Verb;
 
 // --- What is asked ---------------------------------------------------------------------------------------------------
@@ -96,163 +100,29 @@ std::optional<Options> parse(int count, char** words) {
     return options;
 }
 
-struct Subject {
-    std::string cost;
-    Precision precision;
-    std::int64_t d, n;
-
-    std::string name() const {
-        return fmt::format("{}, {}, d = {}, n = m = {}", cost, precision == Precision::single ? "single" : "double", d,
-                           n);
-    }
-};
-
-// What decides comes first, so that a small budget still shows it.
+// What decides comes first, so that a small budget still shows it: the squared distance in single precision, and of
+// that the dimensions that have targets. Beside this main road, large problems are few.
 std::vector<Subject> subjects_of(const Options& options) {
     std::vector<Subject> subjects;
     constexpr std::int64_t most_numbers = 320'000'000;  // of one cloud: 2.6 GB in double
+    const auto is_main = [](const Subject& s) { return s.precision == Precision::single && s.cost == "sqeuclidean"; };
+    const auto has_target = [](const Subject& s) { return s.d == 3 || s.d == 64 || s.d == 1024; };
     for (const std::string& precision : options.precisions) {
         for (const std::string& cost : options.costs) {
-            const bool main_road = precision == "single" && cost == "sqeuclidean";
             for (const std::int64_t n : options.points) {
                 for (const std::int64_t d : options.dimensions) {
-                    const bool many = n * d > most_numbers;
-                    const bool beside = !main_road && n > 20000 && d != 3 && d != 64;
-                    if (!many && !beside && !(beside && n > 100000))
-                        subjects.push_back({cost, precision == "double" ? Precision::fp64 : Precision::single, d, n});
+                    const Subject s{cost, precision == "double" ? Precision::fp64 : Precision::single, d, n};
+                    const bool beside = !is_main(s) && n > 20000 && (n > 100000 || d > 64 || !has_target(s));
+                    if (n * d <= most_numbers && !beside) subjects.push_back(s);
                 }
             }
         }
     }
+    std::stable_sort(subjects.begin(), subjects.end(), [&](const Subject& a, const Subject& b) {
+        const auto rank = [&](const Subject& s) { return (is_main(s) ? 0 : 2) + (has_target(s) ? 0 : 1); };
+        return rank(a) < rank(b);
+    });
     return subjects;
-}
-
-// --- Problems --------------------------------------------------------------------------------------------------------
-
-// Normal coordinates; each row from a generator of its own, so that threads may share the work.
-Cloud normal_cloud(std::int64_t n, std::int64_t d, std::uint64_t seed) {
-    std::vector<double> points(static_cast<std::size_t>(n * d));
-#pragma omp parallel for schedule(static)
-    for (std::int64_t i = 0; i < n; ++i) {
-        std::minstd_rand random{static_cast<std::uint32_t>(seed * 7919 + static_cast<std::uint64_t>(i) * 104729 + 1)};
-        random.discard(8);
-        std::normal_distribution<double> normal;
-        for (std::int64_t k = 0; k < d; ++k) points[static_cast<std::size_t>(i * d + k)] = normal(random);
-    }
-    return uniform_cloud(std::move(points), d);
-}
-
-// Two clouds, potentials of which the answers depend, an epsilon at which shifted sums are in range.
-struct Problem {
-    Subject subject;
-    Cost cost;
-    Cloud source, target;
-    std::vector<double> f, g, columns;
-    double epsilon;
-
-    explicit Problem(const Subject& s)
-        : subject{s},
-          cost{Cost::parse(s.cost)},
-          source{normal_cloud(s.n, s.d, 1)},
-          target{normal_cloud(s.n, s.d, 2)},
-          f(static_cast<std::size_t>(s.n)),
-          g(f) {
-        double mean = 0;
-        constexpr std::int64_t some = 100;
-        for (std::int64_t i = 0; i < some; ++i) mean += cost(source.point(i % s.n), target.point((7 * i) % s.n)) / some;
-        epsilon = mean / 4;
-        for (std::size_t i = 0; i < f.size(); ++i) {
-            f[i] = 0.3 * epsilon * std::sin(static_cast<double>(i));
-            g[i] = 0.3 * epsilon * std::cos(2.0 * static_cast<double>(i));
-        }
-    }
-
-    Potentials potentials() const { return {f, g}; }
-    LocalRun all() const { return {LocalIndex{0}, subject.n}; }
-    double pairs() const { return static_cast<double>(subject.n) * static_cast<double>(subject.n); }
-    bool single() const { return subject.precision == Precision::single; }
-    BlockProblem block() const { return {cost, &source, &target, {}, {}, {}, subject.precision}; }
-
-    Weighting weighting(Verb verb, std::int64_t width) {
-        if (verb == Verb::cost) return Weighting::of_cost();
-        if (verb == Verb::values) return Weighting::of_values();
-        columns.resize(static_cast<std::size_t>(subject.n * width));
-        for (std::size_t k = 0; k < columns.size(); ++k) columns[k] = std::cos(0.7 * static_cast<double>(k));
-        return Weighting::of_columns(columns, width);
-    }
-
-    bool fits(std::int64_t width, bool keep, double memory) const {
-        const CudaBlockSize size{subject.n, subject.n, subject.d, single(), cost.uses_products(), width, keep};
-        return cuda_memory_resident(size) < memory;
-    }
-};
-
-// --- Answers ---------------------------------------------------------------------------------------------------------
-
-struct Answer {
-    Sums sums;
-    std::vector<double> values;
-    Picks picks;
-};
-
-// One call of a block: whichever verb it is.
-struct Call {
-    std::string name;
-    Asked asked;
-    Side side = Side::row;
-    Weighting weighting;
-    PickRule rule;
-
-    void operator()(const Block& block, const Problem& p, LocalRun range, Answer& answer) const {
-        const Safety safety = asked.verb == Verb::safe ? Safety::safe : Safety::shifted;
-        if (asked.verb == Verb::pick) return block.pick(side, range, p.potentials(), p.epsilon, rule, answer.picks);
-        if (asked.verb == Verb::columns || asked.verb == Verb::cost || asked.verb == Verb::values)
-            return block.apply(side, range, p.potentials(), p.epsilon, safety, weighting, answer.sums, answer.values);
-        block.reduce(side, range, p.potentials(), p.epsilon, safety, answer.sums);
-    }
-};
-
-double relative(double found, double expected, double scale) {
-    const double error = std::abs(found - expected) / scale;
-    return std::isnan(error) ? INFINITY : error;
-}
-
-// The largest error of row `row` of an answer: of sums relative to themselves; of averages to the sum, or to themselves
-// where they are larger; of picks that of their scores, infinite where other points were picked.
-double error_of_row(const Call& call, const Answer& found, std::int64_t row, const Answer& expected) {
-    const auto at = static_cast<std::size_t>(row);
-    if (call.asked.verb == Verb::pick) {
-        double error = 0;
-        const auto count = static_cast<std::size_t>(call.rule.count);
-        for (std::size_t k = 0; k < count; ++k) {
-            const double score = expected.picks.score[k];
-            if (found.picks.index[at * count + k] != expected.picks.index[k]) return INFINITY;
-            error = std::max(error, relative(found.picks.score[at * count + k], score, std::max(std::abs(score), 1.0)));
-        }
-        return error;
-    }
-    const double sum = expected.sums.sum[0];
-    double factor = 1;
-    if (!expected.sums.max.empty()) factor = std::exp(found.sums.max[at] - expected.sums.max[0]);
-    double error = relative(factor * found.sums.sum[at], sum, sum);
-    const std::size_t width = expected.values.size();
-    for (std::size_t k = 0; k < width; ++k) {
-        const double value = expected.values[k];
-        error = std::max(error, relative(found.values[at * width + k], value, std::max(std::abs(value), sum)));
-    }
-    return error;
-}
-
-double error_of(const Call& call, const Problem& p, const Block& reference, const Answer& found) {
-    const std::int64_t n = p.subject.n, rows[] = {0, n / 3, 2 * n / 3, n - 1};
-    double error = 0;
-#pragma omp parallel for schedule(dynamic) reduction(max : error)
-    for (const std::int64_t row : rows) {
-        Answer expected;
-        call(reference, p, {LocalIndex{row}, 1}, expected);
-        error = std::max(error, error_of_row(call, found, row, expected));
-    }
-    return error;
 }
 
 // --- Measuring -------------------------------------------------------------------------------------------------------
@@ -304,6 +174,7 @@ class Measurement {
         for (const std::int64_t width : {3, 64, 256, 1024}) {
             Call columns = call(p, fmt::format("apply, {} columns", width), Verb::columns);
             columns.asked.width = width;
+            if (options_.tiny && width > 64) continue;
             if (!p.fits(width, false, memory_) || width * p.subject.n > 200'000'000) {
                 leave_out(columns, p, "no memory");
                 continue;
@@ -362,12 +233,14 @@ class Measurement {
 
     void take(const Call& call, const Problem& p, const Block& block, const Block& reference) {
         Row row = row_of(call, p);
-        const double predicted = p.pairs() / row.bound.rate;
+        // Passes through tiles are far from their bounds.
+        const bool plain = call.asked.verb == Verb::reduce || call.asked.verb == Verb::kept;
+        const double predicted = (plain ? 1.5 : 5) * p.pairs() / row.bound.rate;
         if (!options_.tiny && predicted > options_.longest)
-            return leave_out(call, p, fmt::format("at least {:.0f} s", predicted));
+            return leave_out(call, p, fmt::format("perhaps {:.0f} s", predicted));
         Answer answer;
         call(block, p, p.all(), answer);
-        row.error = error_of(call, p, reference, answer);
+        row.error = bench::error_of(call, p, reference, answer);
         const bool in_doubles = !p.single() || call.asked.verb == Verb::pick;
         row.tolerance = (in_doubles ? 1e-10 : 2e-5) + (in_doubles ? 0 : 4 * block.rounding_of_cost() / p.epsilon);
         const double enough = options_.tiny ? 0 : 0.2, longest = options_.tiny ? 0 : options_.longest;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace convoy {
 
@@ -14,16 +15,29 @@ std::int64_t rows_of_portion(std::int64_t dimension) {
     return std::max(rows / 128 * 128, portion_limits.least_rows);
 }
 
+namespace {
+
 // The number of blocks of threads is some ten times what the largest devices of today hold at once: the last, partial
 // wave then costs little. It must not depend on the device, since sums would.
-ChunkCut cut_summed(std::int64_t staying, std::int64_t summed) {
+ChunkCut cut_at_most(std::int64_t staying, std::int64_t summed, std::int64_t most_chunks) {
     constexpr std::int64_t wanted = 4096, rows = 128, shortest = 1024;
     const std::int64_t tiles = std::max<std::int64_t>((staying + rows - 1) / rows, 1);
-    const std::int64_t most = std::max<std::int64_t>(summed / shortest, 1);
+    const std::int64_t most = std::clamp<std::int64_t>(summed / shortest, 1, most_chunks);
     const std::int64_t chunks = std::clamp<std::int64_t>(wanted / tiles, 1, most);
     const std::int64_t chunk = ((summed + chunks - 1) / chunks + 127) / 128 * 128;
     const std::int64_t cut = std::max<std::int64_t>(chunk, 128);
     return {cut, static_cast<int>(std::max<std::int64_t>((summed + cut - 1) / cut, 1))};
+}
+
+}  // namespace
+
+ChunkCut cut_summed(std::int64_t staying, std::int64_t summed) {
+    return cut_at_most(staying, summed, std::numeric_limits<std::int64_t>::max());
+}
+
+ChunkCut cut_averages(std::int64_t staying, std::int64_t summed, std::int64_t width) {
+    const std::int64_t numbers = std::max<std::int64_t>(staying * width, 1);
+    return cut_at_most(staying, summed, std::max<std::int64_t>(partial_averages / numbers, 1));
 }
 
 }  // namespace cuda
@@ -51,9 +65,14 @@ double beside_points(const CudaBlockSize& size) {
     const auto width = static_cast<double>(size.width);
     const auto tile = static_cast<double>(cuda::tile_rows * cuda::tile_columns);
     const double partial = 8 * (std::max(n, m) + 4096.0 * 128);
+    // Averages in one kernel: the columns in two terms of fp16, partial results of the chunks.
+    const bool at_once = splits(size) && size.width > 0 && size.width <= 256;
+    const double split = 4 * static_cast<double>(cuda::stride_of_split(size.width)) * std::max(n, m);
+    const double averages =
+        at_once ? split + 8 * std::max(static_cast<double>(cuda::partial_averages), width * std::max(n, m)) : 0;
     constexpr double own = 16, potential = 8, prepared = 2 * 8 + 3 * 8, sums = 4 * 8;
     return (n + m) * (own + potential + prepared + sums) + partial + 3 * tile * number(size) +
-           width * (8 * std::max(n, m) + number(size) * std::max(n, m)) + cuda::context_memory;
+           width * (8 * std::max(n, m) + number(size) * std::max(n, m)) + averages + cuda::context_memory;
 }
 
 double prescaled(const CudaBlockSize& size, double rows) {

@@ -45,5 +45,8 @@ struct ChunkCut {
     int chunks;
 };
 ChunkCut cut_summed(std::int64_t staying, std::int64_t summed);
+// Likewise where each chunk has averages of `width` numbers a row: their memory is bounded.
+constexpr std::int64_t partial_averages = std::int64_t{1} << 24;
+ChunkCut cut_averages(std::int64_t staying, std::int64_t summed, std::int64_t width);
 
 }  // namespace convoy::cuda

@@ -18,7 +18,8 @@ namespace convoy {
 
 namespace {
 
-constexpr std::int64_t width_of_values = 2;  // what a solver's own averages have at most
+// Numbers of the averages that are formed: sums alone, and the two that the values of a plan are made of.
+constexpr std::int64_t sums_alone = 0, width_of_values = 2;
 
 // The blocks of the largest rank.
 class Blocks {
@@ -93,9 +94,8 @@ std::vector<BlocksTogether> device_stages(const PlanRequest& request, GridShape 
     if (pairs >= small_problem) {
         // Where to start: some rows judge candidates, samples are solved, and extended to all sources.
         const std::int64_t some = 1024, x = subsample_size(n, d), y = subsample_size(m, d);
-        stages.push_back({solving.front(), make.block(some, m, width_of_values),
-                          make.block(x, y, width_of_values, keep_products), make.block(n, y, width_of_values),
-                          make.block(some, y, width_of_values)});
+        stages.push_back({solving.front(), make.block(some, m, sums_alone), make.block(x, y, sums_alone, keep_products),
+                          make.block(n, y, sums_alone), make.block(some, y, sums_alone)});
         solving.push_back(make.block(n, CoarseCorrection::good_size(pairs), 1, keep_products));
     }
     make.add_audit(solving, n, m);

@@ -111,8 +111,8 @@ double pairs_of_a_point(const MapRequest& request) {
 }
 
 Portions portions_of(const MapRequest& request, GridShape shape, double memory_limit) {
-    // Pairs of a rank: seconds, between which a run can be ended. A device has many more in that time, and every portion
-    // costs it a copy of the target.
+    // Pairs of a rank: seconds, between which a run can be ended. A device has many more in that time, and every
+    // portion costs it a copy of the target.
     const bool cuda = request.backend == Backend::cuda;
     const double pairs = cuda ? 1e12 : 6e9, bytes = cuda ? 1e9 : 64e6;
     constexpr double least = 1024;  // fewer would leave threads without work

@@ -120,6 +120,34 @@ class RunOnTheCpu(DeviceCheckTest):
         self.assertLess(max(masses), 1.01)
 
 
+EMULATED = os.environ.get("CONVOY_EMULATED_PROGRAM", "")
+RATES = pathlib.Path(EMULATED).with_name("cuda_rates_emulated")
+
+
+@unittest.skipUnless(EMULATED and RATES.exists(), "needs the emulation of devices")
+class RunOnAnEmulatedDevice(DeviceCheckTest):
+    def test_tests_and_rates(self):
+        build, tools = self.made_build(), self.folder / "tools"
+        for name, program in (("bin/convoy", EMULATED), ("bin/cuda_rates", RATES)):
+            (build / name).unlink()
+            (build / name).symlink_to(program)
+        tools.mkdir()
+        (tools / "nvidia-smi").write_text("#!/bin/sh\necho none, but an emulation\n")
+        (tools / "nvidia-smi").chmod(0o755)
+
+        ending = self.run_check("--build", build, "--small", "--part", "tests,rates", environment={
+            "PATH": f"{tools}:{os.environ['PATH']}", "CONVOY_EMULATED_MEMORY": str(8 << 30)})
+
+        self.assertEqual(ending.code, 0, ending)
+        known = json.loads((self.folder / "out/device-check.json").read_text())
+        said = {what: verdict for what, _, _, verdict in record.verdicts(known)}
+        for what in ("device tests, 1, 2 and 4 ranks", "10 half-passes against the CPU in double",
+                     "answers of cuda_rates"):
+            self.assertEqual(said[what], "met", what)
+        self.assertEqual(known["head"]["device"], "none, but an emulation")
+        self.assertIn("| sqeuclidean | single | 3 | 150 | reduce, rows |", (self.folder / "out/device-check.md").read_text())
+
+
 def summary(status="converged", **phases):
     return {"status": status, "solution": {"half_passes": 2, "audited_error": 1e-4},
             "timing": [{"phase": name, "max": value} for name, value in phases.items()]}

@@ -249,6 +249,22 @@ class OtherCommands(EmulatedTest):
         self.assertIn("device memory", ending.out)
 
 
+    def test_what_is_planned_is_enough(self):
+        self.save_clouds(300, 200, 20)
+        self.assert_solved(self.run_on(1, "solve", "x.npy", "y.npy", "-o", "run.h5", "--tolerance", "0.1"),
+                           output="run.h5")
+        loose = ("--tolerance", "0.1")
+        for command in (("progot", "x.npy", "y.npy", "--steps", "2", "--scales", "1,2", *loose),
+                        ("divergence", "x.npy", "y.npy", "--gradient", "--cache", "on", *loose),
+                        ("map", "run.h5", "x.npy", "--debiased")):
+            with self.subTest(command[0]):
+                self.assert_solved(self.run_on(1, *command, "-o", "out.h5", "--overwrite"))
+                needed = int(self.attributes()["device_memory_per_rank_estimate"]) + 1
+                ending = self.run_on(1, *command, "-o", "out.h5", "--overwrite", "--device-memory", str(needed))
+                self.assert_solved(ending)
+                self.assertIn("points resident", ending.err)
+
+
 class Trouble(EmulatedTest):
     def setUp(self):
         super().setUp()
@@ -286,8 +302,12 @@ class Trouble(EmulatedTest):
                             "raise --device-memory")
         ending = self.run_on(1, *self.solve, "--device-memory", "5G", ranks=2)
         self.assert_refused(ending, "--device-memory 5.0 GiB is more than rank 0")
-        self.save_clouds(6000, 6000, 20)
-        ending = self.run_on(1, *self.solve, "--cache", "on", "--device-memory", "900M")
+        self.save_clouds(600, 500, 20)
+        ending = self.run_on(1, *self.solve, "--cache", "off", "--max-half-passes", "1")
+        self.assert_solved(ending, code=3)
+        room = int(self.attributes()["device_memory_per_rank_estimate"]) + 1000
+        (self.folder / "out.h5").unlink()
+        ending = self.run_on(1, *self.solve, "--cache", "on", "--device-memory", str(room))
         self.assert_refused(ending, "--cache on", "ranks are enough", "--cache auto")
 
     def test_a_device_that_fails_ends_the_run_in_one_line_on_all_ranks(self):

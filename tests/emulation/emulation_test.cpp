@@ -41,8 +41,7 @@ std::vector<float> random_numbers(std::size_t n) {
     return numbers;
 }
 
-// --- Right kernels
-// ----------------------------------------------------------------------------------------------------
+// --- Right kernels --------------------------------------------------------------------------------------------------
 
 TEST_F(Emulation, SumsInSharedMemoryInAnyOrder) {
     const std::vector<float> x = random_numbers(1000);
@@ -202,8 +201,7 @@ TEST_F(Emulation, HalvesRoundToNearestEven) {
     EXPECT_EQ(__half_as_ushort(__float2half_rn(65520.0f)), 0x7c00);
 }
 
-// --- Streams
-// ----------------------------------------------------------------------------------------------------------
+// --- Streams --------------------------------------------------------------------------------------------------------
 
 TEST_F(Emulation, WorkWaitsUntilSomebodyWaitsForIt) {
     const Memory<float> x{100};
@@ -276,8 +274,7 @@ TEST_F(Emulation, StreamsGoOnByChanceToo) {
     }
 }
 
-// --- Devices and failures
-// ---------------------------------------------------------------------------------------------
+// --- Devices and failures -------------------------------------------------------------------------------------------
 
 TEST_F(Emulation, DevicesAreAsTheTestWants) {
     set_devices({3, 10000, 80, 2});
@@ -315,8 +312,7 @@ TEST_F(Emulation, CallsFailAsAsked) {
     EXPECT_EQ(cudaDeviceSynchronize(), cudaSuccess);
 }
 
-// --- What is found
-// ----------------------------------------------------------------------------------------------------
+// --- What is found --------------------------------------------------------------------------------------------------
 
 TEST_F(EmulationFinds, WritesPastTheEnd) {
     // Beside the allocation, and on the page behind it.

@@ -1,175 +1,29 @@
 #include "machine.hpp"
 
 #include <algorithm>
-#include <array>
 #include <bit>
-#include <cstdarg>
-#include <cstdio>
-#include <cstdlib>
 #include <cstring>
-#include <memory>
 #include <numeric>
-#include <string>
-#include <vector>
 
-#include "emulation/block.hpp"
-#include "fiber.hpp"
 #include "memory.hpp"
-#include "symbols.hpp"
 #include "watch.hpp"
-
-uint3 threadIdx{}, blockIdx{};
-dim3 blockDim{}, gridDim{};
 
 namespace emulation {
 
-int lane_of_warp = 0;
+Machine* the_machine = nullptr;
 
 namespace {
 
-// A stack and what runs on it: threads, one after the other, each to its end. One that has to wait keeps its worker,
-// and the next begins on another; where no thread ever waits there is one worker.
-struct Worker {
-    static constexpr std::size_t stack_bytes = std::size_t{1} << 17;
-    Fiber fiber;
-};
-
-// A copy to shared memory that was asked for and not made.
-struct Copy {
-    unsigned char* to = nullptr;
-    const void* from = nullptr;
-    std::size_t bytes = 0, there = 0;
-    int group = 0;
-};
-
-struct Thread {
-    unsigned number = 0;
-    uint3 index{};
-    Worker* worker = nullptr;
-    const char* waits_at = nullptr;  // null: it runs, may run, or returned
-    Place place;
-    bool returned = false;
-    std::vector<Copy> copies;
-    int copy_group = 0;  // the one that is being filled
-};
-
-// Lanes of a warp that are at one instruction.
-struct Gathering {
-    const char* what = nullptr;
-    unsigned mask = 0, here = 0;
-    Place place;
-    void* lanes[32] = {};
-    void (*finish)(void* const*) = nullptr;
-};
-
-struct Warp {
-    unsigned alive = 0;
-    std::vector<Gathering> gatherings;  // the first `open` of them are under way; their masks are disjoint
-    std::size_t open = 0;
-};
-
-// Threads in the order in which they go on.
-class Ready {
- public:
-    bool empty() const { return first_ == end_; }
-    void push(Thread* thread) { threads_[end_++ % threads_.size()] = thread; }
-    Thread* pop() { return threads_[first_++ % threads_.size()]; }
-
- private:
-    std::array<Thread*, most_threads> threads_{};
-    unsigned first_ = 0, end_ = 0;
-};
+constexpr std::size_t page = 4096;
+constexpr unsigned char guard = 0xa5;
+constexpr std::size_t shared_page_bytes = (most_shared_memory + 2 * page) / page * page;
 
 bool same(const Place& a, const Place& b) {
     if (a.line() != b.line()) return false;
     return a.file_name() == b.file_name() || std::strcmp(a.file_name(), b.file_name()) == 0;
 }
 
-constexpr std::size_t page = 4096;
-constexpr unsigned char guard = 0xa5;
-
-class Machine {
- public:
-    Machine();
-    void run(const Launch& launch);
-
-    Thread& thread() { return *thread_; }
-    Warp& warp() { return warps_[thread_->number / 32]; }
-    int barrier(bool predicate, Place place);
-    void gather(const char* what, unsigned mask, void* mine, void (*finish)(void* const*), Place place);
-
-    unsigned char* shared() const { return shared_; }
-    std::size_t shared_bytes() const { return running() ? launch_->shared : 0; }
-    bool running() const { return launch_ != nullptr; }
-    bool is_shared(const unsigned char* memory) const {
-        const auto in = [&](const unsigned char* begin, std::size_t bytes) {
-            return memory >= begin && memory < begin + bytes;
-        };
-        return running() && (in(shared_, launch_->shared) ||
-                             std::any_of(kernel_->shared.begin(), kernel_->shared.end(),
-                                         [&](const auto& variable) { return in(variable.begin, variable.bytes); }));
-    }
-    std::string where() const;
-    void set_order(std::uint64_t seed) {
-        seed_ = seed;
-        chance_ = Chance{seed};
-    }
-
- private:
-    void run_block();
-    void begin_block();
-    void end_block();
-    [[noreturn]] void report_standstill();
-    static void work();
-    void start(Thread& thread);
-    void wait(const char* what, Place place);
-    void release();  // those in released_
-    void finish(Warp& warp, std::size_t gathering);
-    void become(Thread& thread);
-    Worker& idle_worker();
-    Fiber& next();
-
-    const Launch* launch_ = nullptr;
-    const Kernel* kernel_ = nullptr;
-    unsigned block_ = 0;
-    Thread* thread_ = nullptr;
-    std::vector<Thread> threads_;
-    std::vector<Warp> warps_;
-    std::vector<unsigned> order_;
-    std::size_t started_ = 0;  // of order_
-    Ready ready_;
-    std::vector<Thread*> released_;
-    unsigned returned_ = 0;
-
-    unsigned at_barrier_ = 0;
-    int predicates_ = 0, counted_ = 0;
-    Place barrier_;
-
-    std::vector<std::unique_ptr<Worker>> workers_;
-    std::vector<Worker*> idle_;
-    Fiber host_;
-
-    unsigned char* shared_pages_ = nullptr;
-    unsigned char* shared_ = nullptr;
-    static constexpr std::size_t shared_page_bytes = (most_shared_memory + 2 * page) / page * page;
-    std::uint64_t seed_ = 0;
-    Chance chance_{0};
-};
-
-void check_alignment(const void* memory, std::size_t alignment, const char* what) {
-    if (reinterpret_cast<std::uintptr_t>(memory) % alignment == 0) return;
-    fault("%s: %s is at no multiple of %zu bytes", what, place_of(memory).c_str(), alignment);
-}
-
-// Made when it is first wanted, never destroyed: objects that outlive main() may free memory. What kernels call does
-// not look whether there is one.
-Machine* the_machine = nullptr;
-Machine& machine() {
-    return *the_machine;
-}
-void need_machine() {
-    if (the_machine == nullptr) the_machine = new Machine;
-}
+}  // namespace
 
 Machine::Machine() : shared_pages_{guarded_pages(shared_page_bytes)} {
     std::memset(shared_pages_, guard, shared_page_bytes);
@@ -186,8 +40,7 @@ std::string Machine::where() const {
     return words;
 }
 
-// --- Blocks
-// -----------------------------------------------------------------------------------------------------------
+// --- Blocks ---------------------------------------------------------------------------------------------------------
 
 void Machine::run(const Launch& launch) {
     const FaultsInWords faults;
@@ -214,7 +67,6 @@ void Machine::run(const Launch& launch) {
         for (std::size_t i = all; i > 1; --i) std::swap(blocks[i - 1], blocks[chance_.below(static_cast<unsigned>(i))]);
     }
     for (const std::uint32_t block : blocks) {
-        block_ = block;
         blockIdx = {block % gridDim.x, block / gridDim.x % gridDim.y, block / gridDim.x / gridDim.y};
         run_block();
     }
@@ -289,18 +141,15 @@ void Machine::report_standstill() {
     fault("diverged: of %zu threads %u returned; %s", threads_.size(), returned_, words.c_str());
 }
 
-// --- Taking turns
-// -----------------------------------------------------------------------------------------------------
+// --- Taking turns ---------------------------------------------------------------------------------------------------
 
-Worker& Machine::idle_worker() {
+Fiber& Machine::idle_fiber() {
     if (idle_.empty()) {
-        workers_.push_back(std::make_unique<Worker>());
-        Worker& fresh = *workers_.back();
-        unsigned char* const stack = guarded_pages(Worker::stack_bytes);
+        unsigned char* const stack = guarded_pages(stack_bytes);
         // Tops of stacks that lie a multiple of pages apart would all compete for a few lines of the cache.
-        const std::size_t used = Worker::stack_bytes - workers_.size() % 64 * 64 * 5;
-        fresh.fiber = make_fiber(stack, used, &Machine::work);
-        idle_.push_back(&fresh);
+        const std::size_t used = stack_bytes - fibers_.size() % 64 * 64 * 5;
+        fibers_.push_back(std::make_unique<Fiber>(make_fiber(stack, used, &Machine::work)));
+        idle_.push_back(fibers_.back().get());
     }
     return *idle_.back();
 }
@@ -309,31 +158,31 @@ Worker& Machine::idle_worker() {
 Fiber& Machine::next() {
     const bool may_start = started_ < order_.size();
     const bool starts = may_start && (ready_.empty() || (seed_ != 0 && chance_.below(2) == 0));
-    if (starts) return idle_worker().fiber;
+    if (starts) return idle_fiber();
     if (ready_.empty()) return host_;
     thread_ = ready_.pop();
-    return thread_->worker->fiber;
+    return *thread_->fiber;
 }
 
 void Machine::work() {
-    Machine& self = machine();
+    Machine& self = *the_machine;
 #if defined(__SANITIZE_ADDRESS__)
-    detail::arrive(self.idle_.back()->fiber);
+    detail::arrive(*self.idle_.back());
 #endif
     for (;;) {
-        // The host, or a thread that waits, came here because there is one to start; this worker is the last idle one.
-        Worker* const worker = self.idle_.back();
+        // The host, or a thread that waits, came here because there is one to start; this fiber is the last idle one.
+        Fiber* const mine = self.idle_.back();
         self.idle_.pop_back();
         while (self.started_ < self.order_.size()) {
             Thread& thread = self.threads_[self.order_[self.started_++]];
-            thread.worker = worker;
+            thread.fiber = mine;
             self.start(thread);
             // Threads that wait for nothing any more go first: fewer stacks are in use then.
             if (!self.ready_.empty()) break;
         }
-        self.idle_.push_back(worker);
+        self.idle_.push_back(mine);
         Fiber& to = self.next();
-        if (&to != &worker->fiber) switch_fibers(worker->fiber, to);
+        if (&to != mine) switch_fibers(*mine, to);
     }
 }
 
@@ -346,12 +195,10 @@ void Machine::become(Thread& thread) {
 void Machine::start(Thread& thread) {
     become(thread);
     launch_->body();
-    // What it ran on is what it waited on: a thread keeps its worker to the end.
-    Thread& ended = *thread_;
-    ended.returned = true;
+    thread.returned = true;
     ++returned_;
-    Warp& warp = warps_[ended.number / 32];
-    warp.alive &= ~(1u << ended.number % 32);
+    Warp& warp = warps_[thread.number / 32];
+    warp.alive &= ~(1u << thread.number % 32);
     for (std::size_t g = warp.open; g-- > 0;) {
         if ((warp.gatherings[g].here & warp.alive) == (warp.gatherings[g].mask & warp.alive)) finish(warp, g);
     }
@@ -361,7 +208,7 @@ void Machine::wait(const char* what, Place place) {
     Thread& self = *thread_;
     self.waits_at = what;
     self.place = place;
-    switch_fibers(self.worker->fiber, next());
+    switch_fibers(*self.fiber, next());
     become(self);
 }
 
@@ -378,8 +225,7 @@ void Machine::release() {
     released_.clear();
 }
 
-// --- Waiting for each other
-// -------------------------------------------------------------------------------------------
+// --- Waiting for each other -----------------------------------------------------------------------------------------
 
 int Machine::barrier(bool predicate, Place place) {
     if (at_barrier_ == 0) {
@@ -443,6 +289,7 @@ void Machine::finish(Warp& warp, std::size_t g) {
         gathering.lanes[std::countr_zero(absent)] = nullptr;
     }
     gathering.finish(gathering.lanes);
+    if (watch != nullptr) watch->warp_meeting(static_cast<unsigned>(&warp - warps_.data()));
     Thread* const first = &threads_[static_cast<std::size_t>(&warp - warps_.data()) * 32];
     for (unsigned lanes = gathering.here; lanes != 0; lanes &= lanes - 1) {
         Thread* const thread = first + std::countr_zero(lanes);
@@ -450,127 +297,6 @@ void Machine::finish(Warp& warp, std::size_t g) {
     }
     if (g != --warp.open) gathering = warp.gatherings[warp.open];
     release();
-}
-
-}  // namespace
-
-void run(const Launch& launch) {
-    need_machine();
-    machine().run(launch);
-}
-
-void set_order_of_threads(std::uint64_t seed) {
-    need_machine();
-    machine().set_order(seed);
-}
-
-// --- What threads ask for (emulation/block.hpp)
-// -----------------------------------------------------------------------
-
-void fault(const char* format, ...) {
-    char words[1500];
-    va_list arguments;
-    va_start(arguments, format);
-    std::vsnprintf(words, sizeof words, format, arguments);
-    va_end(arguments);
-    std::fflush(stdout);
-    const std::string where = the_machine != nullptr ? machine().where() : "outside of kernels";
-    std::fprintf(stderr, "emulated CUDA: %s\n    in %s\n", words, where.c_str());
-    std::abort();
-}
-
-void fill_with_garbage(void* memory, std::size_t bytes) {
-    auto* const begin = static_cast<unsigned char*>(memory);
-    for (std::size_t i = 0; i + 1 < bytes; i += 2) std::memcpy(begin + i, &garbage, 2);
-    if (bytes % 2 != 0) begin[bytes - 1] = static_cast<unsigned char>(garbage & 0xff);
-}
-
-int block_barrier(bool predicate, Place place) {
-    return machine().barrier(predicate, place);
-}
-
-void warp_barrier(unsigned mask, Place place) {
-    const auto finish = [](void* const*) {
-        if (watch != nullptr) watch->warp_barrier(machine().thread().number / 32);
-    };
-    machine().gather("__syncwarp", mask, &mask, finish, place);
-}
-
-void warp_collective(const char* what, unsigned mask, void* mine, void (*finish)(void* const*), Place place) {
-    machine().gather(what, mask, mine, finish, place);
-}
-
-unsigned lanes_alive() {
-    return machine().warp().alive;
-}
-
-unsigned char* shared_memory() {
-    return machine().shared();
-}
-
-std::uint32_t shared_offset(const void* shared) {
-    if (the_machine == nullptr) return 0xffffffffu;
-    const std::ptrdiff_t offset = static_cast<const unsigned char*>(shared) - machine().shared();
-    if (offset < 0 || offset >= static_cast<std::ptrdiff_t>(machine().shared_bytes())) return 0xffffffffu;
-    return static_cast<std::uint32_t>(offset);
-}
-
-bool is_shared(const void* memory) {
-    return machine().is_shared(static_cast<const unsigned char*>(memory));
-}
-
-void note_atomic(const void* memory, std::size_t bytes) {
-    if (watch != nullptr) watch->updates(memory, bytes, __builtin_return_address(0));
-}
-
-void check_shared(const void* memory, std::size_t bytes, std::size_t alignment, const char* what) {
-    check_alignment(memory, alignment, what);
-    const std::uint32_t begin = shared_offset(memory);
-    if (begin != 0xffffffffu && begin + bytes <= machine().shared_bytes()) return;
-    // Static shared memory lies elsewhere, among the program's variables.
-    if (begin != 0xffffffffu || is_in_arena(memory)) {
-        fault("%s: %zu bytes at %s are not in shared memory", what, bytes, place_of(memory).c_str());
-    }
-}
-
-void check_device(const void* memory, std::size_t bytes, std::size_t alignment, const char* what) {
-    check_alignment(memory, alignment, what);
-    const Allocation allocation = allocation_with(memory);
-    const auto* const begin = static_cast<const unsigned char*>(memory);
-    if (!allocation || begin + bytes > allocation.begin + allocation.bytes) {
-        fault("%s of %zu bytes from %s", what, bytes, place_of(memory).c_str());
-    }
-}
-
-// Where nothing is copied the address must be good all the same.
-void copy_later(void* shared, const void* global, std::size_t bytes, int there) {
-    if (there < 0 || there > static_cast<int>(bytes)) fault("asynchronous copy of %d of %zu bytes", there, bytes);
-    check_shared(shared, bytes, bytes, "asynchronous copy");
-    check_device(global, static_cast<std::size_t>(std::max(there, 1)), bytes, "asynchronous copy");
-    if (watch != nullptr) watch->begin_copy(shared, bytes, __builtin_return_address(0));
-    fill_with_garbage(shared, bytes);
-    Thread& thread = machine().thread();
-    thread.copies.push_back(
-        {static_cast<unsigned char*>(shared), global, bytes, static_cast<std::size_t>(there), thread.copy_group});
-}
-
-void commit_copies() {
-    ++machine().thread().copy_group;
-}
-
-void wait_for_copies(int still) {
-    Thread& thread = machine().thread();
-    const auto due = std::find_if(thread.copies.begin(), thread.copies.end(),
-                                  [&](const Copy& copy) { return copy.group >= thread.copy_group - still; });
-    for (auto copy = thread.copies.begin(); copy != due; ++copy) {
-        if (watch != nullptr) {
-            watch->reads(copy->from, copy->there, __builtin_return_address(0));
-            watch->end_copy(copy->to, copy->bytes, __builtin_return_address(0));
-        }
-        std::memcpy(copy->to, copy->from, copy->there);
-        std::memset(copy->to + copy->there, 0, copy->bytes - copy->there);
-    }
-    thread.copies.erase(thread.copies.begin(), due);
 }
 
 }  // namespace emulation

@@ -229,7 +229,7 @@ FaultsInWords::~FaultsInWords() {
 }
 
 unsigned char* guarded_pages(std::size_t bytes) {
-    unsigned char* const pages = untouchable_pages(bytes + 2 * page) + page;
+    unsigned char* const pages = untouchable_pages(3 * bytes) + bytes;
     if (mprotect(pages, bytes, PROT_READ | PROT_WRITE) != 0) fault("no %zu bytes of memory", bytes);
     return pages;
 }

@@ -42,7 +42,8 @@ class FaultsInWords {
     FaultsInWords& operator=(const FaultsInWords&) = delete;
 };
 
-// A range of pages with untouchable ones on both sides, for ever. `bytes` is a multiple of the page's size.
+// A range of pages with as many untouchable ones on both sides, for ever. `bytes` is a multiple of the page's size.
 unsigned char* guarded_pages(std::size_t bytes);
+constexpr std::size_t stack_bytes = std::size_t{1} << 17;  // of a thread: what is nearer to its frames is its own
 
 }  // namespace emulation

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "machine.hpp"
+#include "chance.hpp"
 
 namespace emulation {
 
@@ -34,6 +34,12 @@ void AllStreams::destroy(Queue& queue) {
     for (Entry& entry : entries_) {
         if (entry.queue.get() == &queue) entry.destroyed = true;
     }
+    forget_destroyed();
+}
+
+// Marks of a queue that is empty are all reached: nobody asks it any more.
+void AllStreams::forget_destroyed() {
+    std::erase_if(entries_, [](const Entry& entry) { return entry.destroyed && entry.queue->empty(); });
 }
 
 Queue& AllStreams::default_of(int device) {
@@ -82,7 +88,7 @@ void AllStreams::drain_device(int device) {
     for (std::size_t e = entries_.size(); e-- > 0;) {
         if (entries_[e].queue->device() == device) drain(*entries_[e].queue);
     }
-    std::erase_if(entries_, [](const Entry& entry) { return entry.destroyed && entry.queue->empty(); });
+    forget_destroyed();
 }
 
 bool AllStreams::touches(Bytes host) const {

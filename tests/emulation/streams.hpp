@@ -75,6 +75,7 @@ class AllStreams {
 
  private:
     void go_on_by_chance();
+    void forget_destroyed();
     struct Entry {
         std::unique_ptr<Queue> queue;
         bool destroyed = false;

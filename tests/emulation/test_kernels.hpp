@@ -10,8 +10,7 @@ namespace test_kernels {
 
 constexpr int block_size = 256;
 
-// --- Right
-// ------------------------------------------------------------------------------------------------------------
+// --- Right ----------------------------------------------------------------------------------------------------------
 
 // sums[b] = sum of block b's share of x; in shared memory, with barriers.
 __global__ void sum_in_shared(const float* x, std::int64_t n, float* sums);
@@ -31,8 +30,7 @@ __global__ void powers_of_two(const float* t, float* result, int n);
 // counts[x[i]] += 1, through counters of the block in shared memory; x[i] < 32.
 __global__ void count(const int* x, int n, int* counts);
 
-// --- Wrong
-// ------------------------------------------------------------------------------------------------------------
+// --- Wrong ----------------------------------------------------------------------------------------------------------
 
 __global__ void write_past_the_end(float* x, std::int64_t n);
 __global__ void write_past_shared(float* x);

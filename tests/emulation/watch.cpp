@@ -3,7 +3,8 @@
 //
 // Two accesses of a cell are ordered if they are one thread's, or a barrier of their block, or of their warp, came
 // between. Different blocks of a kernel are never ordered. If one of two that are not ordered writes, that is a race,
-// whatever the values: unless both are atomic operations. Votes and shuffles order nothing, as the manual says.
+// whatever the values: unless both are atomic operations. Votes and shuffles order reads before writes that follow, as
+// what was read goes into them; writes they do not order, as the manual says.
 
 #include "watch.hpp"
 
@@ -31,9 +32,10 @@ struct Access {
     std::uint32_t phase = 0;  // 0: none
     std::uint16_t thread = 0;
     std::uint16_t warp_phase = 0;
-    std::uint32_t caller = 0;  // as an offset in the program
-    std::uint8_t bytes = 0;    // which of the four
+    std::uint16_t meeting = 0;  // of the warp, barriers among them
+    std::uint8_t bytes = 0;     // which of the four
     bool atomic = false;
+    std::uint32_t caller = 0;  // as an offset in the program
 };
 
 struct Cell {
@@ -87,12 +89,15 @@ class Watcher final : public Watch {
     void begin_block() override {
         block_ = ++phase_;
         warp_phases_.fill(0);
+        meetings_.fill(0);
     }
     void block_barrier() override {
         ++phase_;
         warp_phases_.fill(0);
+        meetings_.fill(0);
     }
     void warp_barrier(unsigned warp) override { ++warp_phases_[warp]; }
+    void warp_meeting(unsigned warp) override { ++meetings_[warp]; }
     void reads(const void* memory, std::size_t bytes, const void* caller) override {
         access(memory, bytes, Kind::read, caller);
     }
@@ -120,16 +125,20 @@ class Watcher final : public Watch {
     }
 
     void access(const void* memory, std::size_t bytes, Kind kind, const void* caller) {
+        const auto from_here = reinterpret_cast<std::uintptr_t>(memory) -
+                               reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0)) + stack_bytes;
+        if (from_here < 2 * stack_bytes) return;  // a thread's own
         const bool on_device = is_in_arena(memory);
         if (!running_) {
             if (on_device) check_host(memory);
             return;
         }
-        if (!on_device && !is_shared(memory)) return;  // a thread's own
+        if (!on_device && !is_shared(memory)) return;
         Access now;
         now.phase = phase_;
         now.thread = static_cast<std::uint16_t>(threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z));
         now.warp_phase = warp_phases_[now.thread / 32];
+        now.meeting = meetings_[now.thread / 32];
         now.caller = static_cast<std::uint32_t>(reinterpret_cast<std::uintptr_t>(caller) - program_begin());
         now.atomic = kind == Kind::atomic;
         for_cells(memory, bytes, [&](Cell& cell, unsigned mask) {
@@ -186,7 +195,9 @@ class Watcher final : public Watch {
             return;
         }
         for (const Access* read : {&cell.read, &cell.read_before}) {
-            if (!ordered(*read, now, on_device)) report(*read, "read", now, kind, memory);
+            const bool met =
+                read->thread / 32 == now.thread / 32 && read->meeting < now.meeting && read->phase == phase_;
+            if (!met && !ordered(*read, now, on_device)) report(*read, "read", now, kind, memory);
         }
         cell.write = now;
         for (int b = 0; b < 4; ++b) cell.initialised[b] = cell.initialised[b] || (now.bytes >> b & 1) != 0;
@@ -224,7 +235,7 @@ class Watcher final : public Watch {
 
     bool running_ = false;
     std::uint32_t phase_ = 0, kernel_ = 0, block_ = 0;  // the first phases of the kernel and block that run
-    std::array<std::uint16_t, most_threads / 32> warp_phases_{};
+    std::array<std::uint16_t, most_threads / 32> warp_phases_{}, meetings_{};
     std::unordered_map<std::uintptr_t, std::unique_ptr<Page>> pages_;
     std::array<std::pair<std::uintptr_t, Page*>, 256> recent_{};
 };
@@ -247,8 +258,7 @@ static void note_access(const void* memory, std::size_t bytes, bool writes, cons
 
 }  // namespace emulation
 
-// --- What the compiler calls
-// ------------------------------------------------------------------------------------------
+// --- What the compiler calls ----------------------------------------------------------------------------------------
 
 #define CONVOY_ON_ACCESS(size)                                                    \
     void __tsan_read##size(void* memory) {                                        \

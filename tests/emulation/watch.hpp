@@ -16,6 +16,7 @@ class Watch {
     virtual void end_kernel() = 0;
     virtual void block_barrier() = 0;
     virtual void warp_barrier(unsigned warp) = 0;
+    virtual void warp_meeting(unsigned warp) = 0;  // a barrier, too, or a collective
     // Of the thread that runs. `caller`: an address in the code.
     virtual void reads(const void* memory, std::size_t bytes, const void* caller) = 0;
     virtual void updates(const void* memory, std::size_t bytes, const void* caller) = 0;  // atomically

@@ -278,9 +278,11 @@ TEST(PlanOnDevices, EveryStageHasItsPlace) {
     wide.more.wide_averages = true;
     epsilons.more.target_itself = true;
 
+    const auto stages = [](const PlanRequest& r) { return device_stages(r, {1, 1}, false).size(); };
     EXPECT_GT(need(twice), need(plain));
-    EXPECT_GT(need(self), need(plain));
+    EXPECT_EQ(stages(self), stages(plain) + 2);
     EXPECT_GT(need(wide), need(plain));
+    EXPECT_EQ(stages(epsilons), stages(plain) + 1);
     EXPECT_GT(need(epsilons), need(plain));
     // Small problems have no samples, and their audit is the host's.
     EXPECT_EQ(device_stages(on_devices(900, 900, 3, 1e12), {1, 1}, false).size(), 1u);

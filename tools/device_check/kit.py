@@ -18,7 +18,7 @@ MPI_ENVIRONMENT = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIR
                    "OMPI_MCA_rmaps_base_oversubscribe": "1", "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
                    "OMPI_MCA_hwloc_base_binding_policy": "none", "OMPI_MCA_btl_vader_single_copy_mechanism": "none"}
 PROGRAMS = {"convoy": "bin/convoy", "cuda_rates": "bin/cuda_rates"}
-TEST_FOLDER, TEST_NAMES = "tests/bin", "cuda_"
+TESTS = ("tests/bin/cuda_block_test",)  # those with the label `device`
 
 
 @dataclasses.dataclass
@@ -45,7 +45,7 @@ class Kit:
                             "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"}
         toolkits = [os.environ.get("CUDA_HOME"), "/usr/local/cuda"]  # their tools, where they are not on the PATH
         self.environment["PATH"] += "".join(f":{folder}/bin" for folder in toolkits if folder)
-        self.programs = self.build
+        self.programs = pathlib.Path(bundle).resolve() / "BUNDLE" if bundle else self.build  # until it is unpacked
 
     def unpack(self):
         """The bundle's own way: its script is sourced, and what it has set is ours."""
@@ -67,12 +67,7 @@ class Kit:
 
     def tests(self):
         """Tests of the backend on a device."""
-        if self.bundle and self.programs == self.build:
-            names = [path for path in self.packed() if path.startswith(f"{TEST_FOLDER}/{TEST_NAMES}")]
-        else:
-            names = [str(path.relative_to(self.programs))
-                     for path in (self.programs / TEST_FOLDER).glob(f"{TEST_NAMES}*")]
-        return [self.programs / name for name in sorted(names) if "emulat" not in name]
+        return [self.programs / name for name in TESTS]
 
     def tool(self, name, *words):
         return [self.python, ROOT / "tools" / name, *words]

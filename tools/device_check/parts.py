@@ -1,7 +1,7 @@
 """What each part runs. Problems and limits are for a device of 80 GiB or more and 16 cores; `small` makes them tiny."""
 import dataclasses
 
-from .kit import TEST_FOLDER, TEST_NAMES, Step
+from .kit import Step
 
 SANITIZERS = ("memcheck", "racecheck", "initcheck", "synccheck")
 # Some of the tests: a sanitizer makes a kernel ten to a hundred times slower.
@@ -37,8 +37,9 @@ class Parts:
 
     LIMITS = {"tests": 240, "sanitizer": 300, "rates": 330, "images": 360, "large": 210, "peers": 300}
 
-    def __init__(self, kit, sizes, device="cuda", data=None):
-        self.kit, self.sizes, self.device, self.data = kit, sizes, device, data
+    def __init__(self, kit, small=False, device="cuda", data=None):
+        self.kit, self.small, self.device, self.data = kit, small, device, data
+        self.sizes = Sizes.small() if small else Sizes()
 
     def steps(self, part):
         return list(getattr(self, part)())
@@ -67,7 +68,7 @@ class Parts:
     # --- parts ---
 
     def tests(self):
-        for test in self.kit.tests() or [self.kit.programs / TEST_FOLDER / f"{TEST_NAMES}block_test"]:  # one there must be
+        for test in self.kit.tests():
             for ranks in (1, 2, 4):
                 yield Step(f"{test.name}, {ranks} ranks", [test], 60, ranks=ranks, forbidden=NO_DEVICE)
         yield self.cloud("gaussian", self.sizes.few, 20, "few-x.npy")
@@ -83,10 +84,9 @@ class Parts:
         yield self.cloud("gaussian", 300, 70, "small-x.npy")
         yield self.cloud("clusters", 257, 70, "small-y.npy", "--seed", 1)
         solve = self.solve("small", self.at("small-x.npy"), self.at("small-y.npy"), *FIXED, "--max-half-passes", 4)
-        tests = [test for test in self.kit.tests() if "block" in test.name]
         for tool in SANITIZERS:
             head = ["compute-sanitizer", "--tool", tool, "--error-exitcode", "9"]
-            for test in tests:
+            for test in self.kit.tests():
                 yield Step(f"{tool}, {test.name}", [*head, test, SANITIZED], 60, needs=("compute-sanitizer",),
                            forbidden=NO_DEVICE)
             yield Step(f"{tool}, convoy solve", [*head, *solve.command], 40, codes=solve.codes,
@@ -94,7 +94,8 @@ class Parts:
 
     def rates(self):
         found = self.at("rates.json")
-        yield Step("rates", [self.kit.program("cuda_rates"), "--budget", 270, "--json", found], 320, reads=found)
+        budget = ["--tiny"] if self.small else ["--budget", 270]
+        yield Step("rates", [self.kit.program("cuda_rates"), *budget, "--json", found], 320, reads=found)
 
     def images(self):
         for kind, count, options in (("grey", self.sizes.grey, ["--cost", "pnorm:2", "--epsilon", "0.00078125mean"]),

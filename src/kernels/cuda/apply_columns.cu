@@ -67,7 +67,7 @@ struct AverageParameters {
     SplitPoints v;
     const float* largest;
     int width;
-    Averages out;
+    ChunkAverages out;
 };
 
 class Average {
@@ -174,6 +174,7 @@ class Average {
                 }
             }
         }
+        __syncwarp();  // largest_ has been read
         for_each_row([&](int m, int h) {
             sum[m][h] = of_four(sum[m][h], Sum{});
             if (Lane::in_quad() != 0) return;
@@ -346,8 +347,8 @@ __global__ void split_columns(const float* v, std::int64_t rows, std::int64_t wi
 // --- After the kernel ------------------------------------------------------------------------------------------------
 
 // A row of averages, of chunk after chunk. Terms of a side without mass may be anything: they are taken times 0.
-__global__ void join_averages(const Averages partial, int chunks, std::int64_t rows, std::int64_t width,
-                              const Averages all) {
+__global__ void join_averages(const ChunkAverages partial, int chunks, std::int64_t rows, std::int64_t width,
+                              const ChunkAverages all) {
     const std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * blockDim.y + threadIdx.y;
     if (i >= rows) return;
     const double before = all.maximum[i];
@@ -373,7 +374,7 @@ __global__ void join_averages(const Averages partial, int chunks, std::int64_t r
     }
 }
 
-__global__ void unshift(const Averages all, std::int64_t rows, std::int64_t width) {
+__global__ void unshift(const ChunkAverages all, std::int64_t rows, std::int64_t width) {
     const std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * blockDim.y + threadIdx.y;
     if (i >= rows) return;
     const double factor = exp2(static_cast<double>(all.maximum[i]));
@@ -402,8 +403,8 @@ void launch_split_columns(const float* v, std::int64_t rows, std::int64_t width,
     launch(split_columns, rows_by_warps(rows), stream, v, rows, width, largest, high, low, stride);
 }
 
-void launch_average_split(const Pairs<float>& pairs, const SplitColumns& v, const Cut& cut, const Averages& partial,
-                          cudaStream_t stream) {
+void launch_average_split(const Pairs<float>& pairs, const SplitColumns& v, const Cut& cut,
+                          const ChunkAverages& partial, cudaStream_t stream) {
     Problem problem = products::problem_of(pairs, cut);
     problem.first = {pairs.summed.logits, static_cast<float>(no_mass)};
     problem.second = {pairs.summed.weights, 0};
@@ -414,12 +415,12 @@ void launch_average_split(const Pairs<float>& pairs, const SplitColumns& v, cons
         products::most_shared_bytes(), static_cast<unsigned>(passes), stream);
 }
 
-void launch_join_averages(const Averages& partial, int chunks, std::int64_t rows, std::int64_t width,
-                          const Averages& all, cudaStream_t stream) {
+void launch_join_averages(const ChunkAverages& partial, int chunks, std::int64_t rows, std::int64_t width,
+                          const ChunkAverages& all, cudaStream_t stream) {
     launch(join_averages, rows_by_warps(rows), stream, partial, chunks, rows, width, all);
 }
 
-void launch_unshift(const Averages& all, std::int64_t rows, std::int64_t width, cudaStream_t stream) {
+void launch_unshift(const ChunkAverages& all, std::int64_t rows, std::int64_t width, cudaStream_t stream) {
     launch(unshift, rows_by_warps(rows), stream, all, rows, width);
 }
 

@@ -30,18 +30,18 @@ void launch_split_columns(const float* v, std::int64_t rows, std::int64_t width,
                           __half* low, std::int64_t stride, cudaStream_t stream);
 
 // Sums and values carry 2^-maximum. maximum: no_mass or less where no summed point had mass.
-struct Averages {
+struct ChunkAverages {
     float* maximum = nullptr;  // rows
     double* sums = nullptr;    // rows
     double* values = nullptr;  // rows x width
 };
 // `partial`: those of each chunk, [chunk rows + row]. Any dimension; pairs as for launch_sums_split().
-void launch_average_split(const Pairs<float>& pairs, const SplitColumns& v, const Cut& cut, const Averages& partial,
-                          cudaStream_t stream);
+void launch_average_split(const Pairs<float>& pairs, const SplitColumns& v, const Cut& cut,
+                          const ChunkAverages& partial, cudaStream_t stream);
 // `all` becomes the averages over what it was of and all chunks, in this order. It begins as no_mass, 0 and 0.
-void launch_join_averages(const Averages& partial, int chunks, std::int64_t rows, std::int64_t width,
-                          const Averages& all, cudaStream_t stream);
+void launch_join_averages(const ChunkAverages& partial, int chunks, std::int64_t rows, std::int64_t width,
+                          const ChunkAverages& all, cudaStream_t stream);
 // Sums and values without 2^-maximum: the shifted form.
-void launch_unshift(const Averages& all, std::int64_t rows, std::int64_t width, cudaStream_t stream);
+void launch_unshift(const ChunkAverages& all, std::int64_t rows, std::int64_t width, cudaStream_t stream);
 
 }  // namespace convoy::cuda

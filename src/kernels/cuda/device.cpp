@@ -132,7 +132,7 @@ std::vector<CudaDevice> cuda_devices() {
         cudaDeviceProp properties{};
         if (cudaGetDeviceProperties(&properties, number) != cudaSuccess) {
             cudaGetLastError();
-            continue;
+            break;  // numbers go on without a gap
         }
         CudaDevice device;
         device.name = properties.name;
@@ -150,7 +150,12 @@ std::string why_no_cuda_device() {
     const cudaError_t status = cudaGetDeviceCount(&count);
     if (status == cudaSuccess) return count > 0 ? "" : "no device is visible";
     cudaGetLastError();
-    return cudaGetErrorString(status);
+    // What the runtime calls an insufficient driver is none at all on most machines where it is met.
+    int driver = 0;
+    cudaDriverGetVersion(&driver);
+    if (status != cudaErrorInsufficientDriver) return cudaGetErrorString(status);
+    if (driver == 0) return "there is no NVIDIA driver";
+    return fmt::format("the driver is for CUDA {}, this program needs {}", driver / 1000, CUDART_VERSION / 1000);
 }
 
 void use_cuda_device(int number, double memory, bool stream_points) {

@@ -14,15 +14,16 @@
 //
 // Precision. Tensor cores multiply exactly and add in fp32, but truncate where IEEE rounds: errors are up to a unit of
 // the last place a step, and all of one sign (Fasi, Higham, Mikaitis, Pranesh 2021). Ootomo and Yokota (2022) therefore
-// let them sum few products only and add up their sums with ordinary additions. Here: the small products first, high
-// low and low high, together some 2^-10 of the whole, whose truncations do not show; then high high, a truncation every
-// 16 coordinates (8 before Hopper). Narrow ones stop at that: 4 truncations. Wide ones do both for 16 coordinates at a
-// time and join these in round-to-nearest fp32. Root mean square errors, those of an fp32 sum of the same points being
-// 1, of standard normal points and of their absolute values, from a model of the units (A100; Hopper):
+// let them sum few products only and add up their sums with ordinary additions. Here a sum of tensor cores is that of
+// 16 coordinates: the small products first, high low and low high, together some 2^-10 of the whole, whose truncations
+// do not show, then high high, with one truncation (two before Hopper). Such sums are joined in round-to-nearest fp32.
+// Up to 32 coordinates two steps go together, small products first: there exponentials and additions are what takes the
+// time. Root mean square errors, those of an fp32 sum of the same points being 1, of standard normal points and of
+// their absolute values, from a model of the units (A100; Hopper):
 //
-//                             d = 64        784          d = 64, positive       784
-//     narrow, wide            1.1; 0.9      0.3; 0.3         4.1; 1.8         0.4; 0.3
-//     all in order of k       2.2; 1.7      7; 5             5.4; 2.8         26; 14
+//                             d = 32        64            784          32, positive    64            784
+//     as above                0.9; 0.8      0.7; 0.6      0.3; 0.3     2.2; 1.0        0.8; 0.6      0.3; 0.3
+//     all in order of k       1.5; 1.1      2.2; 1.7      7; 6         2.8; 1.5        5.4; 2.8      28; 15
 //
 // Every pair's products are summed alike in all forms of a dimension: the forms give the same bits.
 //
@@ -33,9 +34,9 @@
 // peak with wgmma only); shared memory gives 128 bytes a clock, the L2 cache 24:
 //
 //                        from shared memory, of that time    from L2, bytes a clock
-//     narrow             62 %                                13: the staying tile is resident
-//     wide, d <= 128     41 %                                7: likewise
-//     wide               41 %                                20
+//     narrow                 41 %                            13: the staying tile is resident
+//     wide, d <= 128         41 %                            7: likewise
+//     wide                   41 %                            20
 
 #include <cuda_fp16.h>
 #include <cuda_runtime.h>
@@ -114,12 +115,12 @@ __device__ inline Place place_of_block(const Problem& problem) {
     return place;
 }
 
-// Starts to copy coordinates k to k + 63 of `Rows` points from `first` on. Instead of those that are not there, the
-// last.
-template <int Rows, int Threads>
+// Starts to copy `Units` times 8 coordinates from k on, of `Rows` points from `first` on. Instead of those that are not
+// there, the last.
+template <int Rows, int Threads, int Units = depth / 8>
 __device__ inline void copy_slice(const SplitPoints& points, std::int64_t first, std::int64_t end, int k,
                                   unsigned char* to) {
-    const int unit = threadIdx.x % 8, row = threadIdx.x / 8;
+    const int unit = threadIdx.x % Units, row = threadIdx.x / Units;
     const int last = static_cast<int>(min(end - first, static_cast<std::int64_t>(Rows))) - 1;
     // One 64-bit address for all threads, small offsets from it: registers are scarce.
     const std::int64_t begin = first * points.stride + k;
@@ -128,7 +129,7 @@ __device__ inline void copy_slice(const SplitPoints& points, std::int64_t first,
     const unsigned stride = static_cast<unsigned>(points.stride) * 2;
     unsigned char* const place = to + row * row_bytes + ((unit ^ (row % 8)) << 4);
 #pragma unroll 2
-    for (int r = 0; r < Rows; r += Threads / 8) {
+    for (int r = 0; r < Rows; r += Threads / Units) {
         const unsigned from = static_cast<unsigned>(min(row + r, last)) * stride + unit * 16;
         copy_async_16(place + r * row_bytes, high + from);
         copy_async_16(place + r * row_bytes + Rows * row_bytes, low + from);
@@ -138,7 +139,7 @@ __device__ inline void copy_slice(const SplitPoints& points, std::int64_t first,
 // Starts to copy the numbers of a tile's columns: `side` of the first kind, then as many of the second.
 __device__ inline void copy_number(const ColumnArray& from, std::int64_t j, std::int64_t end, float* to) {
     if (from.data != nullptr && j < end) {
-        copy_async_number_if(true, to, from.data + j);
+        copy_async_begin<4>(4, to, from.data + j);
     } else {
         *to = from.missing;
     }
@@ -217,37 +218,33 @@ __device__ inline void set_zero(float (&c)[Blocks][Columns][4]) {
     }
 }
 
-// Narrow: c += the small products of a step; when those of all steps are in, the large ones.
+// c += the products of two steps, the small ones first.
 template <class Form>
-__device__ inline void add_small(const unsigned char* x, const unsigned char* y, const Lane& lane, int step,
-                                 Sums<Form::blocks>& c) {
-    XStep<Form::blocks> x_high, x_low;
-    load_x<Form::blocks>(x, lane, step, x_high);
-    load_x<Form::blocks>(x + Form::half_bytes, lane, step, x_low);
+__device__ inline void add_two_steps(const unsigned char* x, const unsigned char* y, const Lane& lane,
+                                     Sums<Form::blocks>& c) {
+    XStep<Form::blocks> x_high[2], x_low[2];
 #pragma unroll
-    for (int n = 0; n < 8; n += 2) {
-        YStep y_high, y_low;
-        load_y(y, lane, step, n, y_high);
-        load_y(y + half_bytes, lane, step, n, y_low);
-        multiply_add<Form::blocks>(x_low, y_high, n, c);
-        multiply_add<Form::blocks>(x_high, y_low, n, c);
+    for (int s = 0; s < 2; ++s) {
+        load_x<Form::blocks>(x, lane, s, x_high[s]);
+        load_x<Form::blocks>(x + Form::half_bytes, lane, s, x_low[s]);
     }
-}
-template <class Form>
-__device__ inline void add_large(const unsigned char* x, const unsigned char* y, const Lane& lane, int step,
-                                 Sums<Form::blocks>& c) {
-    XStep<Form::blocks> x_high;
-    load_x<Form::blocks>(x, lane, step, x_high);
 #pragma unroll
     for (int n = 0; n < 8; n += 2) {
-        YStep y_high;
-        load_y(y, lane, step, n, y_high);
-        multiply_add<Form::blocks>(x_high, y_high, n, c);
+        YStep y_high[2], y_low[2];
+#pragma unroll
+        for (int s = 0; s < 2; ++s) {
+            load_y(y, lane, s, n, y_high[s]);
+            load_y(y + half_bytes, lane, s, n, y_low[s]);
+            multiply_add<Form::blocks>(x_low[s], y_high[s], n, c);
+            multiply_add<Form::blocks>(x_high[s], y_low[s], n, c);
+        }
+#pragma unroll
+        for (int s = 0; s < 2; ++s) multiply_add<Form::blocks>(x_high[s], y_high[s], n, c);
     }
 }
 
-// Wide: the products of a step in sums of their own, which then join c. 16 columns at a time: of all of them the
-// registers would be too few.
+// c += the products of a step, which have sums of their own before they join c. 16 columns at a time: of all of them
+// the registers would be too few.
 template <class Form>
 __device__ inline void add_step(const unsigned char* x, const unsigned char* y, const Lane& lane, int step,
                                 Sums<Form::blocks>& c) {
@@ -292,10 +289,11 @@ constexpr std::size_t narrow_bytes() {
     return small_bytes<Epilogue> + Narrow::slice_bytes + stages * slice_bytes;
 }
 
-template <class Epilogue>
+// Few: at most 32 dimensions.
+template <class Epilogue, bool Few>
 __global__ void __launch_bounds__(Narrow::threads, Narrow::together)
     narrow_products(const Problem problem, const typename Epilogue::Parameters parameters) {
-    constexpr int threads = Narrow::threads;
+    constexpr int threads = Narrow::threads, units = Few ? 4 : 8;
     float* const numbers = reinterpret_cast<float*>(dynamic_shared());
     unsigned char* const x = dynamic_shared() + small_bytes<Epilogue>;
     unsigned char* const y = x + Narrow::slice_bytes;
@@ -305,11 +303,11 @@ __global__ void __launch_bounds__(Narrow::threads, Narrow::together)
     Epilogue epilogue{parameters, problem, place, dynamic_shared() + stages * number_bytes};
     const auto copy = [&](int tile) {
         const std::int64_t column = place.column + static_cast<std::int64_t>(tile) * side;
-        copy_slice<side, threads>(problem.summed, column, place.end, 0, y + tile % stages * slice_bytes);
+        copy_slice<side, threads, units>(problem.summed, column, place.end, 0, y + tile % stages * slice_bytes);
         if (Epilogue::uses_columns) copy_numbers(problem, column, place.end, numbers + tile % stages * 2 * side);
     };
     if (place.tiles > 0) {
-        copy_slice<Narrow::rows, threads>(problem.staying, place.row, problem.rows, 0, x);
+        copy_slice<Narrow::rows, threads, units>(problem.staying, place.row, problem.rows, 0, x);
         copy(0);
         commit_copies();
     }
@@ -322,10 +320,12 @@ __global__ void __launch_bounds__(Narrow::threads, Narrow::together)
         Sums<Narrow::blocks> c;
         set_zero(c);
         const unsigned char* const here = y + tile % stages * slice_bytes;
+        if constexpr (Few) {
+            add_two_steps<Narrow>(x, here, lane, c);
+        } else {
 #pragma unroll 1
-        for (int step = 0; step < steps; ++step) add_small<Narrow>(x, here, lane, step, c);
-#pragma unroll 1
-        for (int step = 0; step < steps; ++step) add_large<Narrow>(x, here, lane, step, c);
+            for (int step = 0; step < steps; ++step) add_step<Narrow>(x, here, lane, step, c);
+        }
         epilogue.tile(c, place.column + static_cast<std::int64_t>(tile) * side, place.end,
                       numbers + tile % stages * 2 * side);
     }
@@ -465,7 +465,9 @@ void launch_of(const Problem& problem, const Parameters& parameters, cudaStream_
         shape.blocks = blocks_of<Narrow>(problem);
         shape.threads = dim3(Narrow::threads);
         shape.shared = narrow_bytes<Epilogue<Narrow>>();
-        return launch(narrow_products<Epilogue<Narrow>>, shape, stream, problem, parameters);
+        const auto kernel = problem.dimension <= depth / 2 ? narrow_products<Epilogue<Narrow>, true>
+                                                           : narrow_products<Epilogue<Narrow>, false>;
+        return launch(kernel, shape, stream, problem, parameters);
     }
     const std::size_t most = most_shared_bytes();
     if (wide_bytes<Wide, Epilogue<Wide>>(1, 0) <= most) {

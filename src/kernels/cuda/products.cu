@@ -33,6 +33,7 @@
 #include "kernels/cuda/device.hpp"
 #include "kernels/cuda/kept_products.hpp"
 #include "kernels/cuda/product_loop.hpp"
+#include "kernels/cuda/products_hopper.hpp"
 #include "kernels/cuda/tile.hpp"
 
 namespace convoy::cuda {
@@ -52,11 +53,13 @@ struct SumsParameters {
 
 template <class Form>
 class SumsOfTerms {
+    static constexpr int rows_of_lane = 2 * Form::blocks;
+
  public:
     using Parameters = SumsParameters;
-    static constexpr bool extra = false;
+    [[maybe_unused]] static constexpr bool extra = false;
     static constexpr bool uses_columns = true;
-    static constexpr int shared_bytes = Form::rows * (2 * 8 + 4);
+    static constexpr int shared_bytes = Form::rows * (2 * 8 + 4) + Form::threads * rows_of_lane * 4;
 
     __device__ SumsOfTerms(const Parameters& parameters, const Problem& problem, const Place& place,
                            unsigned char* shared)
@@ -64,20 +67,24 @@ class SumsOfTerms {
           partial_{parameters.partial + static_cast<std::int64_t>(place.chunk) * problem.rows + place.row},
           rows_{place.rows},
           totals_{reinterpret_cast<double*>(shared)},
-          f_{reinterpret_cast<float*>(totals_ + 2 * Form::rows)} {
+          f_{reinterpret_cast<float*>(totals_ + 2 * Form::rows)},
+          sums_{f_ + Form::rows + threadIdx.x} {
         for (int i = threadIdx.x; i < Form::rows; i += Form::threads) {
             f_[i] = i < rows_ ? parameters.f[place.row + i] : 0;
         }
         for_each_row([&](int m, int h) {
-            sum_[m][h] = 0;
+            sum(m, h) = 0;
             if (Lane::in_quad() == 0) total(m, h) = 0;
         });
     }
 
     __device__ void tile(const Sums<Form::blocks>& c, std::int64_t, std::int64_t, const float* numbers) {
         const float* const mine = numbers + Lane::column() + 2 * Lane::in_quad();
-        float f[Form::blocks][2];
-        for_each_row([&](int m, int h) { f[m][h] = f_[row(m, h)]; });
+        float f[Form::blocks][2], sums[Form::blocks][2];
+        for_each_row([&](int m, int h) {
+            f[m][h] = f_[row(m, h)];
+            sums[m][h] = sum(m, h);
+        });
 #pragma unroll
         for (int n = 0; n < 8; ++n) {
             const float2 g = *reinterpret_cast<const float2*>(mine + 8 * n);
@@ -85,9 +92,10 @@ class SumsOfTerms {
             for_each_row([&](int m, int h) {
                 const float left = ex2(fmaf(slope_, c[m][n][2 * h], f[m][h] + g.x));
                 const float right = ex2(fmaf(slope_, c[m][n][2 * h + 1], f[m][h] + g.y));
-                sum_[m][h] = fmaf(w.y, right, fmaf(w.x, left, sum_[m][h]));
+                sums[m][h] = fmaf(w.y, right, fmaf(w.x, left, sums[m][h]));
             });
         }
+        for_each_row([&](int m, int h) { sum(m, h) = sums[m][h]; });
         if (++tiles_ == tiles_of_run) empty();
     }
 
@@ -98,7 +106,7 @@ class SumsOfTerms {
     }
 
  private:
-    static constexpr int tiles_of_run = Form::together == 1 ? 1 : longest_run / (warp_columns / 4);
+    static constexpr int tiles_of_run = longest_run / (warp_columns / 4);
 
     template <class Use>
     __device__ static void for_each_row(const Use& use) {
@@ -114,13 +122,16 @@ class SumsOfTerms {
     __device__ double& total(int m, int h) const {
         return totals_[Lane::column() / warp_columns * Form::rows + row(m, h)];
     }
+    __device__ float& sum(int m, int h) const {
+        return sums_[(2 * m + h) * Form::threads];
+    }
     __device__ void empty() {
         for_each_row([&](int m, int h) {
-            double sum = sum_[m][h];
-            sum += __shfl_xor_sync(0xffffffffu, sum, 1);
-            sum += __shfl_xor_sync(0xffffffffu, sum, 2);
-            if (Lane::in_quad() == 0) total(m, h) += sum;
-            sum_[m][h] = 0;
+            double all = sum(m, h);
+            all += __shfl_xor_sync(0xffffffffu, all, 1);
+            all += __shfl_xor_sync(0xffffffffu, all, 2);
+            if (Lane::in_quad() == 0) total(m, h) += all;
+            sum(m, h) = 0;
         });
         tiles_ = 0;
     }
@@ -128,10 +139,10 @@ class SumsOfTerms {
     float slope_;
     double* partial_;
     int rows_;
-    // In shared memory: fp64 sums of either half of the columns, and f. Registers are for products.
+    // In shared memory: fp64 sums of either half of the columns, f, and every lane's own sums. Registers are for
+    // products.
     double* totals_;
-    float* f_;
-    float sum_[Form::blocks][2];
+    float *f_, *sums_;
     int tiles_ = 0;
 };
 
@@ -192,7 +203,7 @@ template <class Form>
 class StoredLogits {
  public:
     using Parameters = LogitParameters;
-    static constexpr bool extra = false;
+    [[maybe_unused]] static constexpr bool extra = false;
     static constexpr bool uses_columns = true;
     static constexpr int shared_bytes = Form::rows * 2 * 4;
 
@@ -242,7 +253,7 @@ template <class Form>
 class StoredProducts {
  public:
     using Parameters = ProductParameters;
-    static constexpr bool extra = false;
+    [[maybe_unused]] static constexpr bool extra = false;
     static constexpr bool uses_columns = false;
     static constexpr int shared_bytes = 0;
 
@@ -272,12 +283,31 @@ Cut cut_of_stores(const Pairs<float>& pairs) {
     return {tiles * side, static_cast<int>((column_tiles + tiles - 1) / tiles)};
 }
 
+bool on_hopper() {
+    int device = 0, major = 0, minor = 0;
+    check(cudaGetDevice(&device), "asking for the device");
+    check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device), "asking what it is");
+    check(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device), "asking what it is");
+    return major == 9 && minor == 0;
+}
+
+#ifdef CONVOY_HOPPER_PRODUCTS
+constexpr bool hopper_products = true;
+#else
+constexpr bool hopper_products = false;
+#endif
+
 }  // namespace
 
 }  // namespace products
 
 void launch_sums_split(const Pairs<float>& pairs, const Cut& cut, double* partial, cudaStream_t stream) {
     using namespace products;
+    if constexpr (hopper_products) {
+        if (pairs.dimension <= most_dimensions_of_hopper && on_hopper()) {
+            return launch_sums_hopper(pairs, cut, partial, stream);
+        }
+    }
     Problem problem = problem_of(pairs, cut);
     problem.first = {pairs.summed.logits, static_cast<float>(no_mass)};
     problem.second = {pairs.summed.weights, 0};

@@ -16,8 +16,7 @@
 
 #include "emulation/block.hpp"
 
-// --- Bits as numbers
-// --------------------------------------------------------------------------------------------------
+// --- Bits as numbers ------------------------------------------------------------------------------------------------
 
 inline int __float_as_int(float x) {
     return std::bit_cast<int>(x);
@@ -47,8 +46,7 @@ inline double __hiloint2double(int high, int low) {
     return std::bit_cast<double>(std::uint64_t{static_cast<unsigned>(high)} << 32 | static_cast<unsigned>(low));
 }
 
-// --- Operations with a rounding of their own, which compilers may not fuse
-// --------------------------------------------
+// --- Operations with a rounding of their own, which compilers may not fuse ------------------------------------------
 
 inline float __fadd_rn(float a, float b) {
     const volatile float result = a + b;
@@ -93,8 +91,7 @@ inline double __fma_rn(double a, double b, double c) {
     return fma(a, b, c);
 }
 
-// --- Approximations
-// ---------------------------------------------------------------------------------------------------
+// --- Approximations -------------------------------------------------------------------------------------------------
 
 inline float rsqrtf(float x) {
     return 1.0f / sqrtf(x);
@@ -130,8 +127,7 @@ inline float __saturatef(float x) {
     return x > 0.0f ? (x < 1.0f ? x : 1.0f) : 0.0f;
 }
 
-// --- Conversions
-// ------------------------------------------------------------------------------------------------------
+// --- Conversions ----------------------------------------------------------------------------------------------------
 
 inline float __double2float_rn(double x) {
     return static_cast<float>(x);
@@ -171,8 +167,7 @@ inline double __int2double_rn(int x) {
     return x;
 }
 
-// --- Integers
-// ---------------------------------------------------------------------------------------------------------
+// --- Integers -------------------------------------------------------------------------------------------------------
 
 inline int __popc(unsigned x) {
     return std::popcount(x);
@@ -230,8 +225,7 @@ requires(std::is_arithmetic_v<A>&& std::is_arithmetic_v<B>) constexpr std::commo
     return static_cast<T>(a) < static_cast<T>(b) ? static_cast<T>(b) : static_cast<T>(a);
 }
 
-// --- Memory with a hint, clocks, ends
-// ---------------------------------------------------------------------------------
+// --- Memory with a hint, clocks, ends -------------------------------------------------------------------------------
 
 template <class T>
 T __ldg(const T* address) {

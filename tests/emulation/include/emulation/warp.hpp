@@ -70,8 +70,7 @@ inline unsigned ballot(const char* what, unsigned mask, bool predicate, Place pl
 
 }  // namespace emulation
 
-// --- The block
-// --------------------------------------------------------------------------------------------------------
+// --- The block ------------------------------------------------------------------------------------------------------
 
 inline void __syncthreads(emulation::Place place = emulation::Place::current()) {
     emulation::block_barrier(false, place);
@@ -91,8 +90,7 @@ inline void __threadfence() {}
 inline void __threadfence_block() {}
 inline void __threadfence_system() {}
 
-// --- The warp
-// ---------------------------------------------------------------------------------------------------------
+// --- The warp -------------------------------------------------------------------------------------------------------
 
 inline void __syncwarp(unsigned mask = emulation::whole_warp, emulation::Place place = emulation::Place::current()) {
     emulation::warp_barrier(mask, place);

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 
+#include "emulation/group_products.hpp"
 #include "emulation/matrices.hpp"
 
 namespace convoy::cuda {
@@ -74,6 +75,23 @@ inline void load_matrices_transposed(std::uint32_t (&matrices)[4], const void* s
 inline void multiply_add(float (&c)[4], const std::uint32_t (&a)[4], std::uint32_t b0, std::uint32_t b1,
                          emulation::Place place = emulation::Place::current()) {
     emulation::multiply_add_16_8_16(c, a, b0, b1, place);
+}
+
+inline void publish_to_group_products() {}
+inline void begin_group_products() {}
+inline void commit_group_products() {
+    emulation::commit_group_products();
+}
+inline std::uint64_t matrix_descriptor(const void* shared, int step) {
+    return emulation::matrix_descriptor(shared_address(shared) + static_cast<std::uint32_t>(step) * 32);
+}
+inline void multiply_add_group(float (&c)[8][4], const std::uint32_t (&a)[4], std::uint64_t b, bool add,
+                               emulation::Place place = emulation::Place::current()) {
+    emulation::multiply_add_group(c, a, b, add, place);
+}
+template <int Still>
+inline void wait_for_group_products(float (&c)[8][4]) {
+    emulation::wait_for_group_products(c, Still);
 }
 
 }  // namespace convoy::cuda
