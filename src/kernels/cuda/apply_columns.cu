@@ -1,24 +1,23 @@
 // Averages as attention is computed in one pass (FlashAttention-2, Dao 2023): what a block of threads needs of the
 // logits it makes, uses and forgets; n m logits never lie in memory.
 //
-//     a warp        32 rows and, of every tile of 128 summed points, 64: its own running maximum, sums and 64 columns
-//     of
-//                   values, in registers; the two warps of a row are joined when they go to memory
-//     terms         w 2^(t - max), at most about 1, times 2^13, split into two fp16 numbers as points are: off by 2^-22
-//     of
-//                   themselves or 2^-38 of the largest. The products' fragments are laid out as the terms' must be:
-//                   they stay in registers
-//     values        low high and high low, then high high, of 64 summed points in sums of their own, which join the
-//                   running ones in round-to-nearest fp32, together with the factor by which the maximum has risen;
-//                   after 2048 summed points these go on in fp64, in memory
+//     a warp     32 rows and, of every tile of 128 summed points, 64: its own running maximum, sums and 64 columns of
+//                values; the two warps of a row are joined when they go to memory
+//     terms      w 2^(t - max), at most about 1, times 2^13, split into two fp16 numbers as points are: off by 2^-22
+//                of themselves or 2^-38 of the largest. Tensor cores leave the logits where they want the terms: those
+//                stay in registers
+//     values     products with the split columns, small ones first, of 32 summed points in sums of their own. These
+//                join the running ones in round-to-nearest fp32, in one multiply-add with the factor by which the
+//                maximum has risen; after 2048 summed points those go on in fp64, in memory
 //
-// Limit, pairs a second on an H200: tensor cores, 3 (d + 64) multiply-adds a pair and 64 columns; shared memory three
-// quarters of that time.
+// While tensor cores work on one half of a tile's terms, the exponentials of the other are formed. Limit, pairs a
+// second on an H200, by mma.sync: 3 (d + 64) multiply-adds a pair and 64 columns, 1270 a clock and multiprocessor.
 //
-//     d = 64, 64 columns     7.7e11        d = 128, 128 columns     2.6e11        d = 1024, 64 columns     9.0e10
+//     d = 64, 64 columns: 7.7e11        d = 128, 128 columns: 2.6e11        d = 1024, 64 columns: 9.0e10
 //
-// Rungs above: 128 columns a warp's row (half of the values in shared memory); a Hopper version, as of
-// products_hopper.cu.
+// Rungs: (1) tiles of logits in the L2 cache, one pass over them for each of maximum, exponential and product: 20 bytes
+// a pair, 2.8e11 pairs a second at best (terms.cu); (2) this; (3) 128 columns at a time, half of the values in shared
+// memory; (4) Hopper's instructions.
 
 #include "kernels/cuda/apply_columns.hpp"
 
@@ -105,8 +104,8 @@ class Average {
 
     // The slice of v that goes with a tile, 64 of its columns.
     __device__ void copy(std::int64_t column, std::int64_t end, unsigned char* to) const {
-        products::copy_slice<side, Form::threads>(parameters_.v, column, end,
-                                                  static_cast<int>(blockIdx.y) * columns_of_pass, to);
+        products::copy_slice<side, Form::threads, columns_of_pass>(parameters_.v, column, end,
+                                                                   static_cast<int>(blockIdx.y) * columns_of_pass, to);
     }
 
     // From products to logits, and to the rows' maxima.
@@ -145,7 +144,7 @@ class Average {
 #pragma unroll
             for (int s = 0; s < 2; ++s) terms(logits, 2 * half + s, high[s], low[s], sum);
             const unsigned char* const v =
-                slice + lane.x + (Lane::column() - Lane::row<Form>() + 32 * half) * products::row_bytes;
+                slice + lane.x + (Lane::column() - Lane::row<Form>() + 32 * half) * Form::row_bytes;
 #pragma unroll
             for (int n = 0; n < 8; n += 2) {
                 float part[Form::blocks][2][4];
@@ -153,10 +152,10 @@ class Average {
                 YStep v_high[2];
 #pragma unroll
                 for (int s = 0; s < 2; ++s) {
-                    const unsigned char* const from = v + 16 * s * products::row_bytes + (lane.x_unit ^ (n / 2 << 5));
+                    const unsigned char* const from = v + 16 * s * Form::row_bytes + (lane.x_unit ^ (n / 2 << 5));
                     YStep v_low;
                     load_matrices_transposed(v_high[s], from);
-                    load_matrices_transposed(v_low, from + products::half_bytes);
+                    load_matrices_transposed(v_low, from + Form::y_bytes / 2);
                     products::multiply_add<Form::blocks>(low[s], v_high[s], 0, part);
                     products::multiply_add<Form::blocks>(high[s], v_low, 0, part);
                 }
@@ -409,10 +408,10 @@ void launch_average_split(const Pairs<float>& pairs, const SplitColumns& v, cons
     problem.first = {pairs.summed.logits, static_cast<float>(no_mass)};
     problem.second = {pairs.summed.weights, 0};
     const std::int64_t passes = (v.width + columns_of_pass - 1) / columns_of_pass;
-    products::launch_wide<Less, Average>(
+    products::launch_many<Less, Average>(
         problem,
         AverageParameters{pairs.staying.logits, pairs.slope, v.split, v.largest, static_cast<int>(v.width), partial},
-        products::most_shared_bytes(), static_cast<unsigned>(passes), stream);
+        products::shared_memory_of_device(), static_cast<unsigned>(passes), stream);
 }
 
 void launch_join_averages(const ChunkAverages& partial, int chunks, std::int64_t rows, std::int64_t width,

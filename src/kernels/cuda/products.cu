@@ -1,32 +1,34 @@
-// What becomes of products on tensor cores (product_loop.hpp): sums of terms, logits and costs, products to be kept.
+// What becomes of products on tensor cores: sums of terms, logits and costs, products to be kept. Their precision is
+// told in product_tile.hpp, the loop around them in product_loop.hpp.
 //
 // Of sums nothing leaves the multiprocessor but one fp64 number a row and chunk: the logit, its exponential and the sum
-// are taken from the registers in which tensor cores leave the products, as attention does (FlashAttention-2, Dao
-// 2023).
+// are taken from the registers in which tensor cores leave the products, as in FlashAttention-2 (Dao 2023).
 //
-// Limits of launch_sums_split() on an H200 at 1.755 GHz, pairs a second (d counts in steps of 16):
+// Limits of launch_sums_split() on an H200 at 1.755 GHz, pairs a second:
 //
-//                                                        d = 64      128       1024
-//     tensor cores   3 d fp16 multiply-adds, 1270 a      1.5e12     7.7e11    9.6e10     mma.sync; 1.6 times that with
-//                    clock and multiprocessor                                            wgmma (products_hopper.cu)
-//     exponentials   1, of 16 a clock and                3.7e12     3.7e12    3.7e12     a part of them by a polynomial
-//                    multiprocessor
-//     issue          a lane's pair: 1 addition, 2        7.4e12     7.4e12    7.4e12     of 128 lanes a clock
-//                    multiply-adds, 1 exponential
-//     L2 cache       4 d / 128 bytes; beyond d = 128     2.8e12     2.8e12*   1.1e11     5.5 TB/s; * of 256 rows
-//                    4 d (1 / 128 + 1 / 256)
+//                                                     d = 64       128        1024
+//     tensor cores    3 d fp16 multiply-adds, 1270    1.5e12       7.7e11     9.6e10     by mma.sync; 1.6 times that by
+//                     a clock and multiprocessor                                         wgmma (products_hopper.cu)
+//     exponentials    1, of 16 a clock and            3.7e12       3.7e12     3.7e12
+//                     multiprocessor
+//     issue           a lane's pair: 4, and 2 for     2.5e12       1.5e12     2.2e11     of 128 lanes a clock
+//                     16 dimensions
+//     L2 cache        4 d / 128 bytes; beyond 128     2.8e12       1.4e12     1.1e11     5.5 TB/s
+//                     dimensions 4 d / 85
 //
-// 1.5e12 pairs of 64 dimensions are as many as 2e14 fp32 operations: three times what the fp32 units can do.
+// 1.5e12 pairs of 64 dimensions are 2e14 operations of fp32 a second: three times what the fp32 units can do.
 //
 // Rungs of the ladder, for who wants to learn from it: (1) a thread a pair, from global memory: 8 d bytes a pair, the
 // L1 cache's speed; (2) tiles in shared memory, 8 x 8 pairs a thread: the fp32 units' speed (tile.cu); (3) tensor cores
-// on fp16: eight times faster, and 11 bits; (4) three products of halves: 22 bits, but truncated sums spoil them for
-// many dimensions; (5) small products first, sums joined outside of the tensor cores: fp32; (6) copies that run ahead,
-// two blocks of threads that hide each other's exponentials; (7) wgmma.
+// on fp16: ten times faster, and 11 bits; (4) three products of halves: 22 bits, but truncated sums spoil them; (5)
+// small products first, sums joined outside of the tensor cores: fp32; (6) copies that run ahead, two blocks of threads
+// that hide each other's exponentials; (7) wgmma. A share of exponentials by polynomial (exp2.hpp) would bring little
+// here: they take a third of the tensor cores' time, and a half only of 32 dimensions, where the issue slots are taken,
+// too.
 //
 // Kept products and logits are written straight from the registers: the four lanes that share a row write a sector of
-// 32 bytes, the writes of a warp to the same sectors' neighbours meet in the L2 cache. Products of 64 dimensions are
-// made faster than memory takes them, 4 bytes a pair at 4.3 TB/s: 1.1e12 pairs a second.
+// 32 bytes, and neighbouring sectors meet in the L2 cache. Products of 64 dimensions are made faster than memory takes
+// them, 4 bytes a pair at 4.3 TB/s: 1.1e12 pairs a second.
 
 #include <algorithm>
 
@@ -42,9 +44,8 @@ namespace products {
 
 namespace {
 
-// partial[chunk rows + i] = sum of w_j 2^(f_i + g_j + slope r). A lane adds 16 terms of a row and tile, in order; then
-// a row's four lanes add up in fp64, in the narrow form, whose tiles are quick, only after longest_run terms; in the
-// end the warps of a row's left and right columns do.
+// partial[chunk rows + i] = sum of w_j 2^(f_i + g_j + slope r). A lane adds 16 terms of a row and tile, in order; after
+// longest_run of them a row's four lanes add up in fp64; in the end the warps of a row's left and right columns do.
 struct SumsParameters {
     const float* f;
     float slope;

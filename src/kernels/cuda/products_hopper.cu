@@ -1,39 +1,35 @@
 // Sums of terms with Hopper's own matrix instructions (wgmma, sm_90a), up to 64 dimensions: what products.cu computes,
-// at the tensor cores' full speed instead of 62 % of it.
+// at the tensor cores' full speed instead of 62 % of it. Not yet run on a device.
 //
-//     block of threads    3 groups of 4 warps; a group has 64 staying points, all of their coordinates in registers,
-//     high
-//                         and low: 32 of them
-//     tile                64 summed points, in shared memory, four stages ahead of each other; the tensor cores read
-//     them
-//                         there, by way of a descriptor, not the threads
-//     overlap             a group's products are asynchronous: while its next tile's are made in one set of registers,
-//     it
-//                         takes the exponentials of the last one's from the other (as FlashAttention-3 does, Shah et
-//                         al. 2024). Of the three groups' products one after the other goes through the tensor cores
+//     block      3 groups of 4 warps; a group has 64 staying points, whose coordinates, high and low, are in registers
+//     tile       64 summed points in one of four stages in shared memory, where tensor cores themselves read them, by
+//                way of a descriptor
+//     overlap    products are asynchronous: while those of its next tile are made in one set of registers, a group
+//     takes
+//                the exponentials of the last one from the other (as in FlashAttention-3, Shah et al. 2024). Of the
+//                three groups' products one after the other goes through the tensor cores
 //
-// Precision: of a tile all small products come first, then the large ones: at most 4 truncations of a full sum. There
-// is no time to join sums of 16 coordinates outside of the tensor cores; errors are up to 1.8 times those of fp32 where
-// all coordinates have one sign (the model of product_loop.hpp), else as small.
+// Precision: of a tile all small products come first, then the large ones: up to 4 truncations of a whole sum. There is
+// no time to join sums of 16 coordinates outside of the tensor cores: where all products have one sign errors are up to
+// 1.8 times those of fp32 (the model of product_tile.hpp), else they are as small.
 //
 // Limits, pairs a clock and multiprocessor:
 //
-//                                                   d = 32    d = 64
-//     tensor cores   2048 multiply-adds, 3 d        21.3      10.7          2.5e12 pairs/s with 64 dimensions
-//     exponentials   16                             16        16
-//     issue          128 lanes, 4 + few a pair      28        28
-//     shared memory  128 bytes, for the 64 rows     43        21            6 d bytes for 64 pairs: tiles are read
-//     thrice L2 cache       24 bytes, 4 d for 192 pairs    36        18
+//                                                               d = 32    64
+//     tensor cores     2048 multiply-adds; 3 d                  21        11      2.5e12 pairs/s of 64 dimensions
+//     exponentials     16                                       16        16
+//     issue            128 lanes; some 5 instructions a pair    26        26
+//     shared memory    128 bytes; 6 d for the 64 of a group     43        21      a tile is read nine times
+//     L2 cache         24 bytes; 4 d for the 192 of a block     36        18
 //
-// Not yet: more dimensions. Staying points would be read from shared memory, sums be joined in a third set of
-// registers; beyond what is resident the L2 cache would be the limit, which multicast to a cluster lifts (TMA).
-//
-// Registers: 32 of coordinates, 64 of products, some 40: three groups of 168.
+// Not yet: more dimensions. Staying points would be read from shared memory, and sums be joined in a third set of
+// registers; beyond what is resident the L2 cache is the limit, which multicast to a cluster lifts (TMA).
 
 #include "kernels/cuda/products_hopper.hpp"
 
 #include "kernels/cuda/device.hpp"
 #include "kernels/cuda/product_loop.hpp"
+#include "kernels/cuda/product_tile.hpp"
 
 namespace convoy::cuda {
 
@@ -43,7 +39,7 @@ constexpr int groups = 3, group_threads = 128, threads = groups * group_threads;
 constexpr int group_rows = 64, rows = groups * group_rows;
 constexpr int columns = 64;  // of a tile
 constexpr int ring = 4;      // stages
-constexpr int row_bytes = products::row_bytes;
+constexpr int row_bytes = 128;
 constexpr int half_bytes = columns * row_bytes, tile_bytes = 2 * half_bytes;
 constexpr int x_half_bytes = rows * row_bytes;
 constexpr int number_bytes = 2 * columns * 4;
@@ -66,7 +62,7 @@ __device__ inline void copy_points(const SplitPoints& points, std::int64_t first
     for (int at = threadIdx.x; at < Points * 2 * Steps; at += threads) {
         const int row = at / (2 * Steps), unit = at % (2 * Steps);
         const std::int64_t from = (first + min(row, last)) * points.stride + unit * 8;
-        unsigned char* const place = to + row * row_bytes + ((unit ^ (row % 8)) << 4);
+        unsigned char* const place = to + products::place_of_unit<64>(row, unit);
         copy_async_16(place, points.high + from);
         copy_async_16(place + Points * row_bytes, points.low + from);
     }
@@ -162,8 +158,7 @@ __global__ void __launch_bounds__(threads, 1) hopper_sums(const HopperSums call)
         __syncthreads();
 #pragma unroll
         for (int s = 0; s < Steps; ++s) {
-            const unsigned char* const from =
-                x + (warp_row + lane % 16) * row_bytes + ((((lane / 16) ^ (lane % 8)) << 4) ^ (s << 5));
+            const unsigned char* const from = x + products::place_of_unit<64>(warp_row + lane % 16, 2 * s + lane / 16);
             load_matrices(high[s], from);
             load_matrices(low[s], from + x_half_bytes);
         }
