@@ -19,9 +19,9 @@ namespace {
 
 // The number of blocks of threads is some ten times what the largest devices of today hold at once: the last, partial
 // wave then costs little. It must not depend on the device, since sums would.
-ChunkCut cut_at_most(std::int64_t staying, std::int64_t summed, std::int64_t most_chunks) {
-    constexpr std::int64_t wanted = 4096, rows = 128, shortest = 1024;
-    const std::int64_t tiles = std::max<std::int64_t>((staying + rows - 1) / rows, 1);
+ChunkCut cut_at_most(std::int64_t staying, std::int64_t summed, std::int64_t block_rows, std::int64_t most_chunks) {
+    constexpr std::int64_t wanted = 4096, shortest = 256;
+    const std::int64_t tiles = std::max<std::int64_t>((staying + block_rows - 1) / block_rows, 1);
     const std::int64_t most = std::clamp<std::int64_t>(summed / shortest, 1, most_chunks);
     const std::int64_t chunks = std::clamp<std::int64_t>(wanted / tiles, 1, most);
     const std::int64_t chunk = ((summed + chunks - 1) / chunks + 127) / 128 * 128;
@@ -31,13 +31,13 @@ ChunkCut cut_at_most(std::int64_t staying, std::int64_t summed, std::int64_t mos
 
 }  // namespace
 
-ChunkCut cut_summed(std::int64_t staying, std::int64_t summed) {
-    return cut_at_most(staying, summed, std::numeric_limits<std::int64_t>::max());
+ChunkCut cut_summed(std::int64_t staying, std::int64_t summed, std::int64_t block_rows) {
+    return cut_at_most(staying, summed, block_rows, std::numeric_limits<std::int64_t>::max());
 }
 
 ChunkCut cut_averages(std::int64_t staying, std::int64_t summed, std::int64_t width) {
     const std::int64_t numbers = std::max<std::int64_t>(staying * width, 1);
-    return cut_at_most(staying, summed, std::max<std::int64_t>(partial_averages / numbers, 1));
+    return cut_at_most(staying, summed, 128, std::max<std::int64_t>(partial_averages / numbers, 1));
 }
 
 }  // namespace cuda
@@ -64,7 +64,7 @@ double beside_points(const CudaBlockSize& size) {
     const auto n = static_cast<double>(size.rows), m = static_cast<double>(size.columns);
     const auto width = static_cast<double>(size.width);
     const auto tile = static_cast<double>(cuda::tile_rows * cuda::tile_columns);
-    const double partial = 8 * (std::max(n, m) + 4096.0 * 128);
+    const double partial = 8 * (std::max(n, m) + 4096.0 * 1024);
     // Averages in one kernel: the columns in two terms of fp16, partial results of the chunks.
     const bool at_once = splits(size) && size.width > 0 && size.width <= 256;
     const double split = 4 * static_cast<double>(cuda::stride_of_split(size.width)) * std::max(n, m);

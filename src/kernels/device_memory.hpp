@@ -44,7 +44,8 @@ struct ChunkCut {
     std::int64_t chunk;
     int chunks;
 };
-ChunkCut cut_summed(std::int64_t staying, std::int64_t summed);
+// \param block_rows staying points of a block of threads
+ChunkCut cut_summed(std::int64_t staying, std::int64_t summed, std::int64_t block_rows = 128);
 // Likewise where each chunk has averages of `width` numbers a row: their memory is bounded.
 constexpr std::int64_t partial_averages = std::int64_t{1} << 24;
 ChunkCut cut_averages(std::int64_t staying, std::int64_t summed, std::int64_t width);

@@ -23,7 +23,8 @@ template <class T>
 void add_sums(const Call<T>& call, const Part<T>& part) {
     Workspace<T>& w = call.work;
     const std::int64_t rows = part.pairs.staying.rows;
-    const ChunkCut chunks = cut_summed(rows, part.pairs.summed.rows);
+    const std::int64_t block_rows = call.forms.source == Source::registers ? rows_in_registers : 128;
+    const ChunkCut chunks = cut_summed(rows, part.pairs.summed.rows, block_rows);
     w.partial.need(chunks.chunks * rows);
     launch_sums_from(call.forms.source, part.pairs, Cut{chunks.chunk, chunks.chunks}, w.partial.get(), w.stream.get());
     launch_join(w.partial.get(), chunks.chunks, rows, w.sums.get() + part.done, w.stream.get());

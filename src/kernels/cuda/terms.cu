@@ -351,17 +351,18 @@ __global__ void __launch_bounds__(threads, 2) add_products_kernel(TermTile<T> ti
     }
 
     const auto columns = static_cast<int>(tile.columns);
-    if (columns > 0) begin_stage(0, shared);
     int at = 0;
-    for (int j = 0; j < columns; at ^= 1) {
+    for (int j = -S::depth; j < columns; at ^= 1) {  // the first round only copies
         wait_for_copies<0>();
         __syncthreads();
         T* const here = shared + at * S::stage;
-        if (Factor::of_rows && factor.costs != nullptr) {
+        if (Factor::of_rows && factor.costs != nullptr && j >= 0) {
             divide_terms<S>(here, factor.costs + row * tile.stride + j, tile.stride, tile.rows - row, tile.columns - j);
         }
+        const bool empty = j < 0;
         j += S::depth;
         if (j < columns) begin_stage(j, shared + (at ^ 1) * S::stage);
+        if (empty) continue;
         const T* terms_k = here + place.first_row * S::pitch + place.slice * S::width;
         const T* summed_k = here + S::rows * S::pitch + place.slice * S::width * S::columns + place.first_column;
         constexpr int step = S::slices * S::width;

@@ -25,6 +25,7 @@ KIB = 1024
 
 # What an instruction is called in machine code and in PTX.
 INSTRUCTIONS = {"HMMA": (r"HMMA\.16816\.F32", r"mma\.sync\S*m16n8k16"),
+                "HGMMA": (r"HGMMA\.64x64x16\.F32", r"wgmma\.mma_async\S*m64n64k16"),
                 "MUFU.EX2": (r"MUFU\.EX2", r"ex2\.approx\.ftz\.f32"),
                 "MUFU.RSQ": (r"MUFU\.(RSQ|SQRT)", r"sqrt\.(approx|rn)\S*f32"),
                 "LDGSTS": (r"LDGSTS", r"cp\.async"),
@@ -39,7 +40,7 @@ LOCAL = (r"\b(LDL|STL)\b", r"\b(ld|st)\.local\b")
 @dataclasses.dataclass
 class Hot:
     """A kernel that is worth the trouble: its name, threads and shared memory of a block, the blocks that a
-    multiprocessor must have room for (by architecture; 0: it is not launched there), its instructions."""
+    multiprocessor must have room for (of the architectures on which it is launched), its instructions."""
     name: str
     threads: int
     blocks: dict
@@ -59,8 +60,8 @@ class Machine:
 MACHINES = {80: Machine(65536, 2048, 164 * KIB, 163 * KIB), 90: Machine(65536, 2048, 228 * KIB, 227 * KIB)}
 RESERVED = KIB  # of shared memory, for every block
 
-SLICE, NUMBERS = 32 * KIB, 2 * KIB  # product_loop.hpp: a slice of points; two stages of column numbers
-SUMS = 2 * 128 * 8 + 128 * 4  # SumsOfTerms::shared_bytes
+# product_loop.hpp: a slice of 128 points and its stages; column numbers and what is the epilogue's own
+SLICE, SMALL = 32 * KIB, 6 * KIB
 
 
 def both(blocks):
@@ -73,11 +74,18 @@ HOT = [
     *(Hot(rf"register_sums_kernel<{d}>", 128, both(blocks), ("FFMA", "MUFU.EX2", "LDGSTS", "LDS.128"),
           2 * 128 * -(-(d + 2) // 4) * 4 * 4)
       for d, blocks in ((1, 8), (2, 7), (3, 6), (4, 5), (8, 4), (16, 2))),
-    # products.cu: d <= 64, and the most that more dimensions take
-    Hot(r"narrow_products<SumsOfTerms", 128, {80: 1, 90: 2}, ("HMMA", "LDSM", "LDGSTS", "MUFU.EX2"),
-        3 * SLICE + NUMBERS + SUMS),
-    Hot(r"wide_products<SumsOfTerms", 256, both(1), ("HMMA", "LDSM", "LDGSTS", "MUFU.EX2"), 6 * SLICE + NUMBERS + SUMS),
-    Hot(r"wide_products<StoredProducts", 256, both(1), ("HMMA", "LDSM", "LDGSTS"), 6 * SLICE + NUMBERS),
+    # products.cu: d <= 64; more, with the least that the form takes, or, where there is less shared memory, another form
+    Hot(r"narrow_products<SumsOfTerms", 128, {80: 1, 90: 2}, ("HMMA", "LDSM", "LDGSTS", "MUFU.EX2"), 3 * SLICE + SMALL),
+    Hot(r"wide_products<Form<4, 8, 1>, SumsOfTerms", 256, {90: 1}, ("HMMA", "LDSM", "LDGSTS", "MUFU.EX2"),
+        6 * SLICE + SMALL),
+    Hot(r"wide_products<Form<4, 8, 1>, StoredProducts", 256, {90: 1}, ("HMMA", "LDSM", "LDGSTS"), 6 * SLICE + SMALL),
+    Hot(r"wide_products<Form<2, 8, 1>, SumsOfTerms", 256, both(1), ("HMMA", "LDSM", "LDGSTS", "MUFU.EX2"),
+        4 * SLICE + SMALL),
+    Hot(r"wide_products<Form<2, 8, 1>, StoredProducts", 256, both(1), ("HMMA", "LDSM", "LDGSTS"), 4 * SLICE + SMALL),
+    # products_hopper.cu: two tiles of 192 staying points, four of 64 summed ones and their numbers
+    Hot(r"hopper_sums<\d>", 384, {90: 1}, ("HGMMA", "LDGSTS", "MUFU.EX2"), 1024 + 48 * KIB + 4 * (16 * KIB + 512)),
+    # apply_columns.cu
+    Hot(r"wide_products<Form<2, 8, 1>, Average", 256, both(1), ("HMMA", "LDSM", "LDGSTS", "MUFU.EX2"), 4 * SLICE + SMALL),
     # kept_products.cu
     Hot(r"row_sums<true>", 256, both(4), ("LDG.128", "MUFU.EX2", "FFMA")),
     Hot(r"column_sums<true>", 256, both(4), ("LDG.128", "MUFU.EX2", "FFMA"), 8 * 128 * 8),
@@ -93,8 +101,10 @@ HOT = [
     Hot(r"raise_maximum_kernel<float>", 128, both(8), ()),
     Hot(r"exponentials_kernel<float>", 128, both(8), ("MUFU.EX2",)),
     Hot(r"add_(costs|values)_kernel<float>", 128, both(8), ("FFMA",)),
-    Hot(r"add_products_kernel<float, BlockShape<float, \d, \d, \d, \d>, ColumnFactor", 256, both(2),
-        ("FFMA", "LDGSTS", "LDS.128")),
+    Hot(r"add_products_kernel<float, BlockShape<float, 8, 8, 4, 2>, Col", 256, {80: 1, 90: 2},
+        ("FFMA", "LDGSTS", "LDS.128"), 100 * KIB),
+    Hot(r"add_products_kernel<float, BlockShape<float, 8, 8, 1, 1>, Col", 256, {80: 1, 90: 2},
+        ("FFMA", "LDGSTS", "LDS.128"), 113 * KIB),
 ]
 
 
@@ -160,11 +170,17 @@ ENTRY = re.compile(r"Compiling entry function '(\S+)' for 'sm_(\d+)\w*'\n"
                    r".*Used (\d+) registers(.*)")
 
 
+def target(architecture):
+    """Hopper's own instructions are there for 90a only."""
+    name = "90a" if architecture == 90 else architecture
+    return ["-gencode", f"arch=compute_{name},code=sm_{name}"]
+
+
 def compiled(nvcc, source, architecture, folder):
     """All kernels of one file, with ptxas' report and the file that holds their code."""
     cubin = folder / f"{source.stem}.{architecture}.cubin"
     words = [*([shutil.which("ccache")] if shutil.which("ccache") else []), nvcc, "-std=c++20", "-O3",
-             "--expt-relaxed-constexpr", f"-arch=sm_{architecture}", "-I", ROOT / "src", "-I", ROOT / "include"]
+             "--expt-relaxed-constexpr", *target(architecture), "-I", ROOT / "src", "-I", ROOT / "include"]
     report = run(*words, "-Xptxas", "-v", "-cubin", "-o", cubin, source)
     found = {}
     for entry in ENTRY.finditer(report):
@@ -186,7 +202,7 @@ def code_of(cubin, ptx):
     elif nvdisasm := find("nvdisasm"):
         parts = re.split(r"\n\.text\.(\S+):\n", run(nvdisasm, cubin))
     else:
-        parts = re.split(r"\n(?:\.\w+ )*\.entry (\w+)", ptx())
+        parts = re.split(r"\n(?:\.\w+ )*\.entry (\w+)", ptx())  # what nvcc says beside it does no harm
     return dict(zip(parts[1::2], parts[2::2]))
 
 
@@ -215,8 +231,10 @@ def problems_of(kernel, hot):
         why = f"{kernel.registers} registers, {hot.threads} threads, {hot.shared + kernel.shared} bytes of shared memory"
         yield f"room for {room} blocks on a multiprocessor, not {wanted} ({why})"
     form = 0 if in_machine_code() else 1
-    if re.search(LOCAL[form], kernel.code):
-        yield "it uses local memory"
+    if local := len(re.findall(LOCAL[form], kernel.code)):
+        within = "".join(f", {kinds['local']} of them in a loop of {count} instructions"
+                         for count, kinds in loops(kernel.code) if "local" in kinds)
+        yield f"it uses local memory in {local} places{within}"
     for instruction in hot.instructions:
         if not re.search(INSTRUCTIONS[instruction][form], kernel.code):
             yield f"no {instruction}"
@@ -225,7 +243,7 @@ def problems_of(kernel, hot):
 def check(kernels, architectures):
     """Lines that say what is wrong."""
     for hot in HOT:
-        for architecture in architectures:
+        for architecture in (a for a in architectures if a in hot.blocks):
             matching = [k for k in kernels if k.architecture == architecture and re.match(hot.name, k.name)]
             if not matching:
                 yield f"sm_{architecture}: there is no kernel {hot.name}"
@@ -239,7 +257,7 @@ def check(kernels, architectures):
 LINE = re.compile(r"/\*([0-9a-f]{4,})\*/\s+(?:@!?U?P\w+ )?([A-Z][\w.]*)([^;]*);")
 
 
-COUNTED = ("HMMA", "MUFU", "FFMA", "DFMA", "LDSM", "LDS", "LDG", "LDGSTS")
+COUNTED = ("HGMMA", "HMMA", "MUFU", "FFMA", "DFMA", "LDSM", "LDS", "LDG", "LDGSTS")
 
 
 def loops(code):
@@ -257,7 +275,9 @@ def loops(code):
             own[min(around, key=lambda span: span[1] - span[0])].append(name.split(".")[0])
     for names in own.values():
         counts = {name: names.count(name) for name in COUNTED if name in names}
-        if any(counts.get(name, 0) >= 4 for name in ("HMMA", "MUFU", "FFMA", "DFMA")):
+        if local := names.count("LDL") + names.count("STL"):
+            counts["local"] = local
+        if any(counts.get(name, 0) >= 4 for name in ("HGMMA", "HMMA", "MUFU", "FFMA", "DFMA")):
             yield len(names), counts
 
 
@@ -266,9 +286,10 @@ def table(kernels):
     print("|---|---|---|---|---|---|---|")
     for kernel in sorted(kernels, key=lambda k: (k.file, k.name, k.architecture)):
         hot = next((h for h in HOT if re.match(h.name, kernel.name)), None)
-        room = blocks_together(kernel, hot.threads, hot.shared) if hot else ""
+        launched = hot and kernel.architecture in hot.blocks
+        room = blocks_together(kernel, hot.threads, hot.shared) if launched else ""
         found = [f"{count}: " + ", ".join(f"{n} {name}" for name, n in kinds.items())
-                 for count, kinds in (loops(kernel.code) if hot else ())]
+                 for count, kinds in (loops(kernel.code) if launched else ())]
         print(f"| {kernel.file} | `{kernel.name}` | {kernel.architecture} | {kernel.registers} | {kernel.spills} | {room} | "
               f"{'; '.join(found)} |")
 
@@ -286,7 +307,8 @@ def main():
     sources = sorted((ROOT / "src/kernels/cuda").glob("*.cu"))
     with tempfile.TemporaryDirectory() as folder, concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         jobs = [pool.submit(compiled, options.nvcc, source, architecture, pathlib.Path(folder))
-                for source in sources for architecture in architectures]
+                for source in sources for architecture in architectures
+                if architecture == 90 or "hopper" not in source.stem]
         kernels = [kernel for job in jobs for kernel in job.result()]
     problems = list(check(kernels, architectures))
     if options.table:
