@@ -72,8 +72,8 @@ def both(blocks):
 
 TILES = 2 * (128 + 128) * 20 * 4 + 2 * 2 * 128 * 4 + 2 * 128 * 4 + 2 * 128 * 8  # tile.cu: Memory<float>, short products
 # Tiles of 64 x 64 pairs a warp take 128 registers for their sums alone and all 255 in the end: some five more are kept
-# in local memory, a few accesses in the eight hundred instructions of a slice. Smaller tiles would read shared memory half
-# as much again.
+# in local memory, for the exponentials of a tile, none in the loop over its products. Smaller tiles would read shared
+# memory half as much again.
 BORNE = 32
 HOT = [
     # points.cu: two tiles of 128 points
