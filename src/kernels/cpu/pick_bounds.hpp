@@ -1,0 +1,104 @@
+#pragma once
+// What a kernel's logit says about the score of its pair.
+//
+// Scores are compared within a row, so kernels leave out what belongs to the staying point alone. With E = eps (1 where
+// nothing is divided by eps: hard picks, eps = infinity), F_i = f_i (0 for these), G_j = g_j + E log b_j (hard: g_j;
+// eps = infinity: log b_j) and K = 1 (eps = infinity: 0),
+//
+//     E score_ij - F_i = G_j - K C_ij,       and a kernel's number is      t_ij ~ U (G_j - K C_ij) + B_j,
+//
+// U a power of two that keeps all of it near 1, whatever eps. Proven below, of scores as PairScores rounds them:
+//
+//     t_ij - 2 B_j - A_i  <=  U (E score_ij - F_i)  <=  t_ij + A_i.
+//
+// The errors. u: the kernels' rounding unit, v: fp64's. x', y': centred points, r, q their norms; d coordinates. S_ij:
+// (r + q)^2 for squared distances, r + q for distances, (r + q)^p / p, (r + |c|)(q + |c|) for inner products about the
+// centre c, 2 for cosines; half of it for |z|^2 / 2.
+//
+//   - Points are rounded: |dx| <= u r. That moves a squared distance by (2u + u^2)(r + q)^2 at most (triangle
+//     inequality), a distance by u (r + q), |z|_p^p by p u (r + q)^p / (1 - ..), an inner product by 2 u S.
+//   - A sum of d terms, each of which goes through n = min(d, 256) + ceil(d / 256) + 2 roundings (parts of 256, the
+//     multiply-add of each step perhaps two instructions): n u times the sum of the terms' sizes. For products these
+//     are at most r q (Cauchy-Schwarz), and 2 r q <= (r + q)^2 / 2. Differences z round once before, which counts p
+//     times.
+//   - Powers of any p: log2 to 2 ulps, its product with p, p itself and 2^x: together 10 units of the exponent, which
+//   is
+//     below 128 (1024) where the result counts.
+//   - The last additions round the result: u |t|, |t| <= U (|G_j - W_j| + S_ij).
+//   - The reference: (2d + 32 + 2p) v S_ij covers its cost (cosines, which normalise first, need most), 4 roundings of
+//     each potential and logarithm; and so for the terms of one point, W_j, that are formed in fp64 here.
+//   - What is below the smallest normal number may be lost: d times that, times what it is multiplied with.
+//
+// First-order bounds, rounded up by a few units so that squares of u are covered. S_ij is cut into a part of i and one
+// of j: 2 r q <= L r^2 + q^2 / L for any L > 0 (the ratio of mean norms here: one far-off point then loosens its own
+// bound only), (r + q)^p <= 2^(p-1) (r^p + q^p).
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <vector>
+
+#include "kernels/block.hpp"
+#include "kernels/cpu/call.hpp"
+
+namespace convoy::cpu {
+
+// A number of T above (below) x, next to it or one after.
+template <class T>
+T just_above(double x) {
+    return std::nextafter(static_cast<T>(x), std::numeric_limits<T>::infinity());
+}
+template <class T>
+T just_below(double x) {
+    const auto most = static_cast<double>(std::numeric_limits<T>::max());
+    return std::nextafter(static_cast<T>(std::clamp(x, -most, most)), -std::numeric_limits<T>::infinity());
+}
+
+template <class T>
+struct PickBounds {
+    PickBounds(const BlockPoints<T>& points, const BlockProblem& problem, Side stays, LocalRun range,
+               const Potentials& potentials, double epsilon, const PickRule& rule);
+
+    // A_i; nan if nothing can be said.
+    double of_row(std::int64_t i) const;
+    // F_i
+    double offset(std::int64_t i) const { return divided ? of_staying[static_cast<std::size_t>(i)] : 0; }
+    // A little below t for the exact score of a pair in row i: no pair of a smaller t beats it.
+    T reached(std::int64_t i, double score) const;
+
+    PairForm form = PairForm::product;
+    double factor = 1;     // of the form's cost
+    double unit = 1;       // U
+    double energy = 1;     // E
+    double cost_unit = 1;  // U K
+    Aligned<T> g;          // of the summed side, B_j included; -inf: no mass, nan: look closer
+    Aligned<T> twice;      // 2 B_j
+
+ private:
+    std::vector<double> norms_of(const RoundedCloud<T>& cloud, LocalRun run) const;
+    double size(double norm, double relative) const;
+    bool has_mass(std::size_t j) const { return summed->log_weights[j] > -std::numeric_limits<double>::infinity(); }
+    void form_potentials(std::span<const double> of_summed, bool with_weights);
+    void choose_unit();
+    void round_potentials();
+
+    const BlockPoints<T>* points;
+    const RoundedCloud<T>* summed;
+    Cost cost;
+    LocalRun range;
+    std::span<const double> of_staying;
+    bool divided;          // scores are, by eps, and hold the staying side's potential
+    bool trusted = false;  // numbers stay in the range of T
+    double centre_norm = 0;
+    double ratio = 1;                      // L
+    double multiplier = 1;                 // of what the form adds up over coordinates
+    double kernel_error, reference_error;  // times S_ij
+    double draw_error = 0;
+    double largest_potential = 0;
+    std::vector<double> staying_norms, summed_norms;
+    std::vector<double> exact, parts;  // G_j - K W_j, and the sum of the sizes of what it is made of
+};
+
+}  // namespace convoy::cpu
