@@ -56,6 +56,7 @@ template <class T>
 PickBounds<T>::PickBounds(const BlockPoints<T>& of, const BlockProblem& problem, Side stays, LocalRun rows,
                           const Potentials& potentials, double epsilon, const PickRule& rule)
     : points{&of},
+      staying{&of.side(stays)},
       summed{&of.side(other(stays))},
       cost{of.cost},
       range{rows},
@@ -72,7 +73,7 @@ PickBounds<T>::PickBounds(const BlockPoints<T>& of, const BlockProblem& problem,
         for (const double c : problem.centre) centre_norm += c * c;
         centre_norm = std::sqrt(centre_norm);
     }
-    staying_norms = norms_of(of.side(stays), range);
+    staying_norms = norms_of(*staying, range);
     summed_norms = norms_of(*summed, {LocalIndex{0}, summed->rows});
     ratio = mean(summed_norms) / mean(staying_norms);
     if (!(ratio > 0) || std::isinf(ratio)) ratio = 1;
@@ -80,6 +81,7 @@ PickBounds<T>::PickBounds(const BlockPoints<T>& of, const BlockProblem& problem,
     const bool hard = rule.kind == PickRule::Kind::hard;
     if (divided) energy = epsilon;
     cost_unit = hard || divided ? 1 : 0;
+    own = kernels::own_terms_count(form) && cost_unit > 0;
     form_potentials(stays == Side::row ? potentials.g : potentials.f, !hard);
     choose_unit();
     round_potentials();
@@ -125,7 +127,6 @@ std::vector<double> PickBounds<T>::norms_of(const RoundedCloud<T>& cloud, LocalR
 // G_j - K W_j in fp64, of every summed point with mass.
 template <class T>
 void PickBounds<T>::form_potentials(std::span<const double> of_summed, bool with_weights) {
-    const bool own = kernels::own_terms_count(form) && cost_unit > 0;
     const bool with_potentials = cost_unit > 0;
     for (std::size_t j = 0; j < exact.size(); ++j) {
         if (!has_mass(j)) continue;
@@ -180,15 +181,17 @@ void PickBounds<T>::round_potentials() {
 template <class T>
 double PickBounds<T>::of_row(std::int64_t i) const {
     const double norm = staying_norms[static_cast<std::size_t>(i - range.first.value)];
+    const double of_potential = std::abs(potential(i));
     const double bound = (kernel_error + reference_error) * cost_unit * size(norm, ratio) +
-                         reference_error * unit * std::abs(offset(i)) + draw_error;
-    return trusted && std::abs(offset(i)) < 1e250 * std::min(energy, 1.0) && std::isfinite(bound) ? bound : nan;
+                         reference_error * unit * (of_potential + std::abs(own_term(i))) + draw_error;
+    return trusted && of_potential < 1e250 * std::min(energy, 1.0) && std::isfinite(bound) ? bound : nan;
 }
 
 template <class T>
 T PickBounds<T>::reached(std::int64_t i, double score) const {
-    const double own = offset(i), scaled = energy * score;
-    return just_below<T>(unit * (scaled - own) - of_row(i) - 8 * rounding * unit * (std::abs(scaled) + std::abs(own)));
+    const double scaled = energy * score;
+    const double sizes = std::abs(scaled) + std::abs(potential(i)) + std::abs(own_term(i));
+    return just_below<T>(unit * (scaled - potential(i) + own_term(i)) - of_row(i) - 8 * rounding * unit * sizes);
 }
 
 template struct PickBounds<float>;

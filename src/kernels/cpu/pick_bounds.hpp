@@ -3,13 +3,14 @@
 //
 // Scores are compared within a row, so kernels leave out what belongs to the staying point alone. With E = eps (1 where
 // nothing is divided by eps: hard picks, eps = infinity), F_i = f_i (0 for these), G_j = g_j + E log b_j (hard: g_j;
-// eps = infinity: log b_j) and K = 1 (eps = infinity: 0),
+// eps = infinity: log b_j), K = 1 (eps = infinity: 0) and C_ij = V_i + W_j + D_ij (D_ij = -factor <x_i, y_j> where
+// costs are formed from products; elsewhere V and W are 0),
 //
-//     E score_ij - F_i = G_j - K C_ij,       and a kernel's number is      t_ij ~ U (G_j - K C_ij) + B_j,
+//     E score_ij - F_i + K V_i = G_j - K W_j - K D_ij,    and a kernel's number is    t_ij ~ U times that + B_j,
 //
 // U a power of two that keeps all of it near 1, whatever eps. Proven below, of scores as PairScores rounds them:
 //
-//     t_ij - 2 B_j - A_i  <=  U (E score_ij - F_i)  <=  t_ij + A_i.
+//     t_ij - 2 B_j - A_i  <=  U (E score_ij - F_i + K V_i)  <=  t_ij + A_i.
 //
 // The errors. u: the kernels' rounding unit, v: fp64's. x', y': centred points, r, q their norms; d coordinates. S_ij:
 // (r + q)^2 for squared distances, r + q for distances, (r + q)^p / p, (r + |c|)(q + |c|) for inner products about the
@@ -26,7 +27,7 @@
 //     below 128 (1024) where the result counts.
 //   - The last additions round the result: u |t|, |t| <= U (|G_j - W_j| + S_ij).
 //   - The reference: (2d + 32 + 2p) v S_ij covers its cost (cosines, which normalise first, need most), 4 roundings of
-//     each potential and logarithm; and so for the terms of one point, W_j, that are formed in fp64 here.
+//     each potential and logarithm; and so for the terms of one point, V and W, that are formed in fp64 here.
 //   - What is below the smallest normal number may be lost: d times that, times what it is multiplied with.
 //
 // First-order bounds, rounded up by a few units so that squares of u are covered. S_ij is cut into a part of i and one
@@ -63,8 +64,6 @@ struct PickBounds {
 
     // A_i; nan if nothing can be said.
     double of_row(std::int64_t i) const;
-    // F_i
-    double offset(std::int64_t i) const { return divided ? of_staying[static_cast<std::size_t>(i)] : 0; }
     // A little below t for the exact score of a pair in row i: no pair of a smaller t beats it.
     T reached(std::int64_t i, double score) const;
 
@@ -79,17 +78,20 @@ struct PickBounds {
  private:
     std::vector<double> norms_of(const RoundedCloud<T>& cloud, LocalRun run) const;
     double size(double norm, double relative) const;
+    double potential(std::int64_t i) const { return divided ? of_staying[static_cast<std::size_t>(i)] : 0; }  // F_i
+    double own_term(std::int64_t i) const { return own ? staying->own[static_cast<std::size_t>(i)] : 0; }     // K V_i
     bool has_mass(std::size_t j) const { return summed->log_weights[j] > -std::numeric_limits<double>::infinity(); }
     void form_potentials(std::span<const double> of_summed, bool with_weights);
     void choose_unit();
     void round_potentials();
 
     const BlockPoints<T>* points;
-    const RoundedCloud<T>* summed;
+    const RoundedCloud<T>*staying, *summed;
     Cost cost;
     LocalRun range;
     std::span<const double> of_staying;
     bool divided;          // scores are, by eps, and hold the staying side's potential
+    bool own = false;      // terms of one point count
     bool trusted = false;  // numbers stay in the range of T
     double centre_norm = 0;
     double ratio = 1;                      // L
