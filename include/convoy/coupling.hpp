@@ -123,8 +123,9 @@ class Coupling {
     void count_pairs(Side stays, std::int64_t rows);
     void count_safe(Side stays, std::int64_t rows);
     template <class Use>
-    void in_parts(Side stays, LocalRun range, const Use& use);
+    void in_parts(Side stays, LocalRun range, const Use& use, double work = 1);
     Sums local_sums(Side stays, LocalRun range, const Potentials& potentials, double epsilon, Safety safety);
+    void choose_among_sharers(Side stays, const PickRule& rule, Picks& mine);
     std::vector<double> safe_sums(Side stays, LocalRun range, const Potentials& potentials, double epsilon);
 
     Grid grid_;

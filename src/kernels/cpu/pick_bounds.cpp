@@ -115,11 +115,20 @@ std::vector<double> PickBounds<T>::norms_of(const RoundedCloud<T>& cloud, LocalR
     const double lost = std::sqrt(static_cast<double>(d)) * tiny<T> / rounding_of<T>;
     std::vector<double> norms(static_cast<std::size_t>(run.count));
     std::vector<double> buffers(static_cast<std::size_t>(omp_get_max_threads() * d));
+    const bool euclidean = form != PairForm::power;
 #pragma omp parallel for schedule(static) if (run.count * d > few)
     for (std::int64_t i = 0; i < run.count; ++i) {
-        const std::span<double> x{buffers.data() + omp_get_thread_num() * d, static_cast<std::size_t>(d)};
-        std::copy_n(cloud.points.get() + (run.first.value + i) * d, d, x.begin());
-        norms[static_cast<std::size_t>(i)] = cost.bounding_norm(x) + lost + centre_norm;
+        const T* const from = cloud.points.get() + (run.first.value + i) * d;
+        double norm = 0;
+        if (euclidean) {
+            for (std::int64_t k = 0; k < d; ++k) norm += static_cast<double>(from[k]) * static_cast<double>(from[k]);
+            norm = std::sqrt(norm);
+        } else {
+            const std::span<double> x{buffers.data() + omp_get_thread_num() * d, static_cast<std::size_t>(d)};
+            std::copy_n(from, d, x.begin());
+            norm = cost.bounding_norm(x);
+        }
+        norms[static_cast<std::size_t>(i)] = norm + lost + centre_norm;
     }
     return norms;
 }
@@ -128,6 +137,8 @@ std::vector<double> PickBounds<T>::norms_of(const RoundedCloud<T>& cloud, LocalR
 template <class T>
 void PickBounds<T>::form_potentials(std::span<const double> of_summed, bool with_weights) {
     const bool with_potentials = cost_unit > 0;
+    double largest = 0;
+#pragma omp parallel for schedule(static) reduction(max : largest) if (summed->rows > few)
     for (std::size_t j = 0; j < exact.size(); ++j) {
         if (!has_mass(j)) continue;
         const double potential = with_potentials ? of_summed[j] : 0;
@@ -135,8 +146,9 @@ void PickBounds<T>::form_potentials(std::span<const double> of_summed, bool with
         const double term = own ? summed->own[j] : 0;
         exact[j] = potential + weight - term;
         parts[j] = std::abs(potential) + std::abs(weight) + std::abs(term);
-        if (std::isfinite(exact[j])) largest_potential = std::max(largest_potential, std::abs(exact[j]));
+        if (std::isfinite(exact[j])) largest = std::max(largest, std::abs(exact[j]));
     }
+    largest_potential = largest;
 }
 
 // Brings logits near 1, and sees whether everything on the way to them is in range.
@@ -166,11 +178,12 @@ void PickBounds<T>::round_potentials() {
     const double d = static_cast<double>(points->dimension);
     const double lost =
         form == PairForm::root ? multiplier * std::sqrt(d * tiny<T>) : tiny<T> * (4 + d) * std::max(multiplier, 1.0);
+#pragma omp parallel for schedule(static) if (summed->rows > few)
     for (std::size_t j = 0; j < exact.size(); ++j) {
         if (!has_mass(j)) continue;
         const double norm = summed_norms[j];
         const double bound = (kernel_error + reference_error) * cost_unit * size(norm, 1 / ratio) +
-                             reference_error * unit * parts[j] + 6 * rounding_of<T> * unit * std::abs(exact[j]) +
+                             reference_error * unit * parts[j] + 8 * rounding_of<T> * unit * std::abs(exact[j]) +
                              lost * (1 + norm);
         const T rounded = just_above<T>(unit * exact[j] + bound);
         g[j] = std::isfinite(rounded) ? rounded : static_cast<T>(nan);

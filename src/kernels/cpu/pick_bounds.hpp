@@ -46,15 +46,17 @@
 
 namespace convoy::cpu {
 
-// A number of T above (below) x, next to it or one after.
+// A number of T above (below) x, two or three further on.
 template <class T>
 T just_above(double x) {
-    return std::nextafter(static_cast<T>(x), std::numeric_limits<T>::infinity());
+    const auto y = static_cast<T>(x);
+    return y + (std::abs(y) * std::numeric_limits<T>::epsilon() + std::numeric_limits<T>::min());
 }
 template <class T>
 T just_below(double x) {
     const auto most = static_cast<double>(std::numeric_limits<T>::max());
-    return std::nextafter(static_cast<T>(std::clamp(x, -most, most)), -std::numeric_limits<T>::infinity());
+    const auto y = static_cast<T>(std::clamp(x, -most, most));
+    return y - (std::abs(y) * std::numeric_limits<T>::epsilon() + std::numeric_limits<T>::min());
 }
 
 template <class T>

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <numbers>
 
@@ -17,12 +18,12 @@ constexpr T infinity = std::numeric_limits<T>::infinity();
 
 // Fewer draws than this go side by side with rows in a vector, more by themselves.
 constexpr std::int64_t many_draws = 8;
-constexpr std::int64_t between_looks = 8;  // candidates at least
+constexpr std::int64_t kept_in_order = 128;  // more lower bounds are kept in a heap
 
 // As the kernels bound it (pick_tile.cpp), in units of log 2.
 double gumbel_bound(std::uint64_t random) {
-    const auto v = static_cast<double>(~random >> 32);
-    return 1023 + 32 + 1e-4 - static_cast<double>(std::bit_cast<std::uint64_t>(v) >> 20) * 0x1p-32;
+    const auto v = static_cast<double>(~random >> 33);
+    return 1023 + 31 + 1e-4 - static_cast<double>(std::bit_cast<std::uint64_t>(v) >> 20) * 0x1p-32;
 }
 
 }  // namespace
@@ -36,6 +37,7 @@ BestOfRows<T>::BestOfRows(const PickBounds<T>& bounds, const PairScores& scores,
       capacity_{std::min(2 * count_ + 64, most)},
       rows_(static_cast<std::size_t>(rows)),
       candidates_(static_cast<std::size_t>(rows * capacity_)),
+      reached_(static_cast<std::size_t>(rows * count_)),
       best_(static_cast<std::size_t>(rows * count_)),
       together_(static_cast<std::size_t>(count_ + capacity_)),
       limits_{allocate<T>(rows)} {}
@@ -43,9 +45,10 @@ BestOfRows<T>::BestOfRows(const PickBounds<T>& bounds, const PairScores& scores,
 template <class T>
 void BestOfRows<T>::begin(std::int64_t r, std::int64_t i) {
     const double bound = bounds_.of_row(i);
-    rows_[static_cast<std::size_t>(r)] = {
-        i, 0, 0, count_ + std::max(count_ / 2, between_looks), bound, std::isnan(bound)};
-    limits_[r] = std::isnan(bound) ? infinity<T> : -infinity<T>;
+    const bool look_closer = std::isnan(bound);
+    rows_[static_cast<std::size_t>(r)] = {i, 0, 0, look_closer ? T(0) : just_above<T>(2 * bound), look_closer};
+    limits_[r] = look_closer ? infinity<T> : -infinity<T>;
+    std::fill_n(reached_.data() + r * count_, count_, -infinity<T>);
 }
 
 template <class T>
@@ -63,28 +66,48 @@ void BestOfRows<T>::offer(std::int64_t r, T logit, std::int64_t j) {
         limits_[r] = infinity<T>;
         return;
     }
-    candidates(r)[row.candidates++] = {logit, logit - bounds_.twice[j], j};
-    if (row.candidates >= std::min(row.next_look, capacity_)) sift(r);
+    keep_lower(r, logit - bounds_.twice[j]);
+    candidates(r)[row.candidates++] = {logit, j};
+    if (row.candidates == capacity_) sift(r);
 }
 
-// Leaves the candidates that may be among the best `count`.
+template <class T>
+void BestOfRows<T>::keep_lower(std::int64_t r, T lower) {
+    T* const reached = reached_.data() + r * count_;
+    const bool in_order = count_ <= kept_in_order;
+    const T& smallest = reached[in_order ? count_ - 1 : 0];
+    if (!(lower > smallest)) return;
+    if (in_order) {
+        // Everything behind the new one's place moves on by one: a loop without branches.
+        for (std::int64_t k = count_ - 1; k > 0; --k) {
+            const T before = reached[k - 1] < lower ? reached[k - 1] : lower;
+            reached[k] = reached[k] > before ? reached[k] : before;
+        }
+        reached[0] = std::max(reached[0], lower);
+    } else {
+        std::pop_heap(reached, reached + count_, std::greater{});
+        reached[count_ - 1] = lower;
+        std::push_heap(reached, reached + count_, std::greater{});
+    }
+    expect(r, smallest);
+}
+
+template <class T>
+void BestOfRows<T>::expect(std::int64_t r, T lower) {
+    if (lower == -infinity<T>) return;
+    // Equal ones stay: a little lower than the bound, which is rounded as well.
+    const T margin = rows_[static_cast<std::size_t>(r)].margin;
+    raise(r, lower - margin - 4 * std::numeric_limits<T>::epsilon() * (std::abs(lower) + margin));
+}
+
+// Drops what has no chance any more. Too many that are alike: exact scores tell.
 template <class T>
 void BestOfRows<T>::sift(std::int64_t r) {
     Row& row = rows_[static_cast<std::size_t>(r)];
     Candidate* const all = candidates(r);
-    if (row.candidates > count_) {
-        std::nth_element(all, all + count_ - 1, all + row.candidates,
-                         [](const Candidate& a, const Candidate& b) { return a.lower > b.lower; });
-        // `count` entries are at least this good; what cannot be is dropped. Equal ones stay.
-        const double lowest = static_cast<double>(all[count_ - 1].lower);
-        const double rounded = static_cast<double>(std::numeric_limits<T>::epsilon()) * std::abs(lowest);
-        raise(r, just_below<T>(lowest - rounded - 2 * row.bound));
-        row.candidates =
-            std::remove_if(all, all + row.candidates, [&](const Candidate& c) { return c.upper <= limits_[r]; }) - all;
-    }
-    // Too many that are alike: exact scores tell.
+    row.candidates =
+        std::remove_if(all, all + row.candidates, [&](const Candidate& c) { return c.upper <= limits_[r]; }) - all;
     if (row.candidates > capacity_ - capacity_ / 4 && row.candidates > count_) score_candidates(r);
-    row.next_look = row.candidates + std::max(count_ / 2, between_looks);
 }
 
 template <class T>

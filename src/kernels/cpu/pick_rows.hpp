@@ -38,6 +38,8 @@ class BestOfRows {
     void leave_empty(std::int64_t r);
     // Of all slots: entries of at most this are of no use.
     const T* limits() const { return limits_.get(); }
+    // `count` entries of the row are known to be of at least this lower bound.
+    void expect(std::int64_t r, T lower);
     // logit: a kernel's, of entry j.
     void offer(std::int64_t r, T logit, std::int64_t j);
     // The best in order, at most `count`; before that says whether the row must be looked at in another way, since no
@@ -47,16 +49,17 @@ class BestOfRows {
 
  private:
     struct Candidate {
-        T upper, lower;  // of the score: U (E s - F) - A_i; the lower one without 2 A_i
+        T upper;
         std::int64_t j;
     };
     struct Row {
-        std::int64_t i = 0, candidates = 0, best = 0, next_look = 0;
-        double bound = 0;
+        std::int64_t i = 0, candidates = 0, best = 0;
+        T margin = 0;  // 2 A_i
         bool look_closer = false;
     };
     Candidate* candidates(std::int64_t r) { return candidates_.data() + r * capacity_; }
     Scored* best(std::int64_t r) { return best_.data() + r * count_; }
+    void keep_lower(std::int64_t r, T lower);
     void raise(std::int64_t r, T limit) { limits_[r] = std::max(limits_[r], limit); }
     void sift(std::int64_t r);
     void score_candidates(std::int64_t r);
@@ -66,6 +69,7 @@ class BestOfRows {
     std::int64_t count_, capacity_;
     std::vector<Row> rows_;
     std::vector<Candidate> candidates_;
+    std::vector<T> reached_;  // of each row the `count` largest lower bounds
     std::vector<Scored> best_, together_;
     Aligned<T> limits_;
 };

@@ -13,6 +13,7 @@
 
 #include "kernels/cpu/pick_tile.hpp"
 
+#include <algorithm>
 #include <bit>
 
 #include "kernels/cpu/targets.hpp"
@@ -60,29 +61,57 @@ std::int64_t Find(const Tile<T>& tile, const T* limits, Found<T>* found) {
         ForEachColumn<0>(form, tile, [&](std::int64_t j, V low, V high, V, V) HWY_ATTR {
             const auto stays_low = hn::Le(low, limit_low), stays_high = hn::Le(high, limit_high);
             if (HWY_LIKELY(hn::AllTrue(d, hn::And(stays_low, stays_high)))) return;
-            next = WriteDown(low, hn::Not(stays_low), j, 0, next);
-            next = WriteDown(high, hn::Not(stays_high), j, lanes, next);
+            if (!hn::AllTrue(d, stays_low)) next = WriteDown(low, hn::Not(stays_low), j, 0, next);
+            if (!hn::AllTrue(d, stays_high)) next = WriteDown(high, hn::Not(stays_high), j, lanes, next);
         });
     });
     return next - found;
 }
 
-// kernels::mixed
-template <class V>
+template <class T>
+void KeepLargest(const T* logits, std::int64_t columns, const T* twice, std::int64_t group, T* HWY_RESTRICT largest,
+                 std::int64_t count) {
+    const Tag<T> d;
+    using V = hn::Vec<Tag<T>>;
+    const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+    for (std::int64_t j = 0; j < columns; j += group) {
+        V low = hn::Load(d, logits + 2 * j * lanes), high = hn::Load(d, logits + (2 * j + 1) * lanes);
+        T bound = twice[j];
+        for (std::int64_t k = j + 1; k < std::min(j + group, columns); ++k) {
+            low = hn::Max(low, hn::Load(d, logits + 2 * k * lanes));
+            high = hn::Max(high, hn::Load(d, logits + (2 * k + 1) * lanes));
+            bound = std::max(bound, twice[k]);
+        }
+        low = hn::Sub(low, hn::Set(d, bound));
+        high = hn::Sub(high, hn::Set(d, bound));
+        for (std::int64_t s = 0; s < count; ++s) {
+            T* const at = largest + 2 * s * lanes;
+            const V old_low = hn::Load(d, at), old_high = hn::Load(d, at + lanes);
+            hn::Store(hn::Max(old_low, low), d, at);
+            hn::Store(hn::Max(old_high, high), d, at + lanes);
+            low = hn::Min(old_low, low);
+            high = hn::Min(old_high, high);
+        }
+    }
+}
+
+// kernels::mixed, of which Leading leaves out the last step: it does not touch the leading 31 bits.
+template <bool Leading = false, class V>
 HWY_INLINE V Mixed(V z) {
     const hn::DFromV<V> d;
     z = hn::Add(z, hn::Set(d, 0x9e3779b97f4a7c15u));
     z = hn::Mul(hn::Xor(z, hn::ShiftRight<30>(z)), hn::Set(d, 0xbf58476d1ce4e5b9u));
     z = hn::Mul(hn::Xor(z, hn::ShiftRight<27>(z)), hn::Set(d, 0x94d049bb133111ebu));
-    return hn::Xor(z, hn::ShiftRight<31>(z));
+    return Leading ? z : hn::Xor(z, hn::ShiftRight<31>(z));
 }
 
 // Vectors of 64 random bits that belong to one vector of T.
 template <class T>
 constexpr int bit_vectors = static_cast<int>(hn::MaxLanes(Tag<T>()) / hn::MaxLanes(hn::ScalableTag<std::uint64_t>()));
 
-// An upper bound of the Gumbel numbers, in units of log 2. The constants hold the exponents' bias, what the fixed-point
-// number is cut by, and 1e-4 for rounding. v = 0 gives more than any Gumbel number.
+// An upper bound of the Gumbel numbers, in units of log 2, from leading bits: 31 of them count. The constants hold the
+// exponents' bias, what the fixed-point number is cut by, and 1e-4 for rounding. v = 0 gives more than any Gumbel
+// number.
 template <class V>
 HWY_INLINE auto GumbelBound(Tag<double> d, const V (&random)[1]) {
     const hn::ScalableTag<std::uint64_t> d64;
@@ -90,9 +119,9 @@ HWY_INLINE auto GumbelBound(Tag<double> d, const V (&random)[1]) {
     const auto number = [&](auto bits) HWY_ATTR {
         return hn::Sub(hn::BitCast(d, hn::Or(bits, hn::Set(d64, 0x4330000000000000u))), hn::Set(d, 0x1p52));
     };
-    const auto v = number(hn::ShiftRight<32>(hn::Not(random[0])));
+    const auto v = number(hn::ShiftRight<33>(hn::Not(random[0])));
     const auto fixed = number(hn::ShiftRight<20>(hn::BitCast(d64, v)));
-    return hn::NegMulAdd(fixed, hn::Set(d, 0x1p-32), hn::Set(d, 1023.0 + 32.0 + 1e-4));
+    return hn::NegMulAdd(fixed, hn::Set(d, 0x1p-32), hn::Set(d, 1023.0 + 31.0 + 1e-4));
 }
 
 #if HWY_TARGET == HWY_SCALAR
@@ -112,45 +141,50 @@ HWY_INLINE auto GumbelBound(Tag<float> d, const V (&random)[2]) {
 }
 #endif
 
-// Which lanes of one vector of logits may win some draw.
-template <class T, class V>
-HWY_INLINE auto MayWin(const DrawTile<T>& tile, V logits, std::int64_t j, std::int64_t lane) {
+// Which entries of one column may win some draw. Both vectors of the panel go step by step together.
+template <class T, class V, class M>
+HWY_INLINE void MayWin(const DrawTile<T>& tile, std::int64_t j, const V (&logits)[2], M (&may_win)[2]) {
     const Tag<T> d;
     const hn::ScalableTag<std::uint64_t> d64;
     using V64 = hn::Vec<decltype(d64)>;
     constexpr int parts = bit_vectors<T>;
-    const auto lanes64 = static_cast<std::int64_t>(hn::Lanes(d64));
-    const std::int64_t panel = PanelRows<T>();
+    const auto lanes = static_cast<std::int64_t>(hn::Lanes(d)), lanes64 = static_cast<std::int64_t>(hn::Lanes(d64));
     const V64 number = hn::Set(d64, static_cast<std::uint64_t>(tile.first + j));
     const V unit = hn::Set(d, tile.unit);
-    V64 pair[parts], random[parts];
-    for (int k = 0; k < parts; ++k) pair[k] = Mixed(hn::Xor(hn::Load(d64, tile.states + lane + k * lanes64), number));
-    auto loses = hn::Eq(unit, unit);
+    V64 pair[2][parts], random[2][parts];
+    for (int k = 0; k < 2 * parts; ++k) {
+        pair[k / parts][k % parts] = Mixed(hn::Xor(hn::Load(d64, tile.states + k * lanes64), number));
+    }
+    M loses[2] = {hn::Eq(unit, unit), hn::Eq(unit, unit)};
     for (std::int64_t draw = 0; draw < tile.draws; ++draw) {
         const V64 number_of_draw = hn::Set(d64, static_cast<std::uint64_t>(draw));
-        for (int k = 0; k < parts; ++k) random[k] = Mixed(hn::Xor(pair[k], number_of_draw));
-        const V reached = hn::MulAdd(unit, GumbelBound(d, random), logits);
-        loses = hn::And(loses, hn::Le(reached, hn::Load(d, tile.limits + draw * panel + lane)));
+        for (int k = 0; k < 2 * parts; ++k) {
+            random[k / parts][k % parts] = Mixed<true>(hn::Xor(pair[k / parts][k % parts], number_of_draw));
+        }
+        for (int half = 0; half < 2; ++half) {
+            const V reached = hn::MulAdd(unit, GumbelBound(d, random[half]), logits[half]);
+            loses[half] = hn::And(loses[half], hn::Le(reached, hn::Load(d, tile.limits + (2 * draw + half) * lanes)));
+        }
     }
-    return hn::Not(loses);
+    for (int half = 0; half < 2; ++half) may_win[half] = hn::And(may_win[half], hn::Not(loses[half]));
 }
 
 template <class T>
 std::int64_t FindForDraws(const DrawTile<T>& tile, Found<T>* found) {
     const Tag<T> d;
     using V = hn::Vec<Tag<T>>;
+    using M = hn::Mask<Tag<T>>;
     const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
     const V hopeless[2] = {hn::Load(d, tile.hopeless), hn::Load(d, tile.hopeless + lanes)};
     Found<T>* next = found;
     for (std::int64_t j = 0; j < tile.columns; ++j) {
-        for (int half = 0; half < 2; ++half) {
-            const V logits = hn::Load(d, tile.logits + (2 * j + half) * lanes);
-            const auto without_hope = hn::Le(logits, hopeless[half]);
-            if (hn::AllTrue(d, without_hope)) continue;
-            const auto may_win = hn::And(MayWin(tile, logits, j, half * lanes), hn::Not(without_hope));
-            if (HWY_LIKELY(hn::AllFalse(d, may_win))) continue;
-            next = WriteDown(logits, may_win, j, half * lanes, next);
-        }
+        const T* const at = tile.logits + 2 * j * lanes;
+        const V logits[2] = {hn::Load(d, at), hn::Load(d, at + lanes)};
+        M may_win[2] = {hn::Not(hn::Le(logits[0], hopeless[0])), hn::Not(hn::Le(logits[1], hopeless[1]))};
+        if (hn::AllFalse(d, hn::Or(may_win[0], may_win[1]))) continue;
+        MayWin(tile, j, logits, may_win);
+        if (HWY_LIKELY(hn::AllFalse(d, hn::Or(may_win[0], may_win[1])))) continue;
+        for (int half = 0; half < 2; ++half) next = WriteDown(logits[half], may_win[half], j, half * lanes, next);
     }
     return next - found;
 }
@@ -169,7 +203,7 @@ std::int64_t FindDraws(const DrawsOfEntry<T>& entry, std::int32_t* found) {
     std::int32_t* next = found;
     for (std::int64_t first = 0; first < entry.draws; first += lanes) {
         for (int k = 0; k < parts; ++k) {
-            random[k] = Mixed(hn::Xor(state, draws));
+            random[k] = Mixed<true>(hn::Xor(state, draws));
             draws = hn::Add(draws, step);
         }
         const V reached = hn::MulAdd(unit, GumbelBound(d, random), logit);
@@ -184,7 +218,7 @@ std::int64_t FindDraws(const DrawsOfEntry<T>& entry, std::int32_t* found) {
 
 template <class T>
 const PickKernels<T>* Kernels() {
-    static const PickKernels<T> kernels{Find<T>, FindForDraws<T>, FindDraws<T>};
+    static const PickKernels<T> kernels{Find<T>, KeepLargest<T>, FindForDraws<T>, FindDraws<T>};
     return &kernels;
 }
 

@@ -46,6 +46,10 @@ template <class T>
 struct PickKernels {
     // The entries above their lane's limit, column after column; room for all of them. How many.
     std::int64_t (*find)(const Tile<T>&, const T* limits, Found<T>* found);
+    // largest[s P + lane]: each lane's `count` largest numbers so far, in order; joined by the largest logit of each
+    // `group` consecutive columns, less the largest of their `twice`.
+    void (*keep_largest)(const T* logits, std::int64_t columns, const T* twice, std::int64_t group, T* largest,
+                         std::int64_t count);
     // The entries that may win some draw.
     std::int64_t (*find_for_draws)(const DrawTile<T>&, Found<T>* found);
     // The draws that the entry may win, in ascending order; room for all of them, and a vector more.

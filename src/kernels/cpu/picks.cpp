@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <limits>
 #include <numeric>
 #include <optional>
 
@@ -17,7 +18,9 @@ namespace convoy::cpu {
 namespace {
 
 constexpr std::int64_t tile_columns = 128;     // at most: what a tile finds, and its logits, stay in L1 or L2
+constexpr std::int64_t kept_run = 16;          // tiles of kept products that are read one after the other
 constexpr std::int64_t shortest_chunk = 8192;  // of the summed side
+constexpr std::int64_t few_picks = 4;          // too few to look at groups of columns first
 constexpr std::int64_t many_picks = 1024;      // whose rows' candidates fill the cache by themselves
 
 // Rows [first, first + count) of the block, whole panels, those of them in `range`; columns [begin, end).
@@ -28,18 +31,31 @@ struct Task {
 
 // The tiles of a task in an order of their own: where neighbours in the cloud are neighbours in space, the best entries
 // of a row would come nearer tile by tile, and all of them pass. Steps near the golden ratio meet every region early.
+// `run` tiles stay together: what comes from memory is best read in one go.
 class TileOrder {
  public:
-    TileOrder(std::int64_t columns, std::int64_t tile) : count_{ceil_div(columns, tile)} {
-        step_ = std::max<std::int64_t>(static_cast<std::int64_t>(0.618 * static_cast<double>(count_)), 1);
-        while (std::gcd(step_, count_) != 1) ++step_;
+    TileOrder(std::int64_t columns, std::int64_t tile, std::int64_t run)
+        : run_{run}, runs_{ceil_div(columns, tile * run)}, tiles_{ceil_div(columns, tile)} {
+        step_ = std::max<std::int64_t>(static_cast<std::int64_t>(0.618 * static_cast<double>(runs_)), 1);
+        while (std::gcd(step_, runs_) != 1) ++step_;
     }
-    std::int64_t count() const { return count_; }
-    std::int64_t operator[](std::int64_t t) const { return t * step_ % count_; }
+    // Not all of them: the first `most`.
+    template <class Use>
+    void for_each(std::int64_t most, const Use& use) const {
+        for (std::int64_t k = 0; k < runs_; ++k) {
+            const std::int64_t first = k * step_ % runs_ * run_;
+            for (std::int64_t t = first; t < std::min(first + run_, tiles_); ++t) {
+                if (most-- <= 0) return;
+                use(t);
+            }
+        }
+    }
 
  private:
-    std::int64_t count_, step_ = 1;
+    std::int64_t run_, runs_, tiles_, step_ = 1;
 };
+
+constexpr std::int64_t everything = std::numeric_limits<std::int64_t>::max();
 
 template <class T>
 class Picking {
@@ -100,9 +116,11 @@ class Picking {
     }
 
  private:
+    static constexpr T infinity = std::numeric_limits<T>::infinity();
+
     // A thread's working memory.
     struct Scratch {
-        Aligned<T> x, zeros, products, logits;
+        Aligned<T> x, zeros, products, logits, largest;
         std::vector<Found<T>> found;
         std::optional<BestOfRows<T>> best;
         std::optional<DrawsOfRows<T>> draws;
@@ -130,7 +148,8 @@ class Picking {
         s.zeros = allocate<T>(panel());
         std::fill_n(s.zeros.get(), panel(), T(0));
         if (transposed()) s.products = allocate<T>(panel() * tile_columns);
-        if (draws()) s.logits = allocate<T>(panel() * tile_columns);
+        s.logits = allocate<T>(panel() * tile_columns);
+        if (!draws() && rule_.count <= many_picks) s.largest = allocate<T>(task_rows_ * rule_.count);
         s.found.resize(static_cast<std::size_t>(panel() * tile_columns));
         if (draws()) s.draws.emplace(bounds_, scores_, rule_, stays_, task_rows_, panel());
         if (!draws() || s.draws->wide())
@@ -196,7 +215,8 @@ class Picking {
         for_each_slot(
             task, [&](std::int64_t r, std::int64_t i) { s.best->begin(r, i); },
             [&](std::int64_t r) { s.best->leave_empty(r); });
-        for_each_tile(s, task, [&](const Tile<T>& tile, std::int64_t r, std::int64_t j) {
+        expect_groups(s, task);
+        for_each_tile(s, task, everything, [&](const Tile<T>& tile, std::int64_t r, std::int64_t j) {
             const std::int64_t found = kernels.find(tile, s.best->limits() + r, s.found.data());
             for (const Found<T>& f : std::span{s.found.data(), static_cast<std::size_t>(found)}) {
                 if (asked_for(task.first + r + f.lane)) s.best->offer(r + f.lane, f.value, j + f.column);
@@ -204,9 +224,30 @@ class Picking {
         });
     }
 
+    // To let few pass from the beginning: the largest logits of groups of columns, a part of all, are logits of as many
+    // entries. In vectors these cost little; an entry that passes costs as much as a hundred that do not.
+    void expect_groups(Scratch& s, const Task& task) const {
+        const std::int64_t count = rule_.count, columns = std::min(64 * count, (task.end - task.begin) / 4);
+        const std::int64_t group = std::clamp<std::int64_t>(columns / (4 * count), 4, 16);
+        if (draws() || count < few_picks || count > many_picks || columns < 2 * count * group) return;
+        const std::int64_t numbers = count * panel();
+        std::fill_n(s.largest.get(), ceil_div(task.count, panel()) * numbers, -infinity);
+        for_each_tile(s, task, columns / tile_, [&](const Tile<T>& tile, std::int64_t r, std::int64_t j) {
+            tile_kernels<T>().logits(tile, {}, s.logits.get(), nullptr);
+            pick_kernels<T>().keep_largest(s.logits.get(), tile.columns, bounds_.twice.get() + j, group,
+                                           s.largest.get() + r / panel() * numbers, count);
+        });
+        for_each_slot(
+            task,
+            [&](std::int64_t r, std::int64_t) {
+                s.best->expect(r, s.largest[r / panel() * numbers + (count - 1) * panel() + r % panel()]);
+            },
+            [](std::int64_t) {});
+    }
+
     void find_draws(Scratch& s, const Task& task) const {
         const PickKernels<T>& kernels = pick_kernels<T>();
-        for_each_tile(s, task, [&](const Tile<T>& tile, std::int64_t r, std::int64_t j) {
+        for_each_tile(s, task, everything, [&](const Tile<T>& tile, std::int64_t r, std::int64_t j) {
             std::int64_t found = 0;
             if (s.draws->wide()) {
                 found = kernels.find(tile, s.draws->hopeless() + r, s.found.data());
@@ -227,17 +268,18 @@ class Picking {
         });
     }
 
-    // Calls use(tile, r, j) for every tile of the task, which begins with slot r and column j.
+    // Calls use(tile, r, j) for every tile of the task, which begins with slot r and column j. Not for all columns, but
+    // `most` tiles of them.
     template <class Use>
-    void for_each_tile(Scratch& s, const Task& task, const Use& use) const {
-        const TileOrder order{task.end - task.begin, tile_};
+    void for_each_tile(Scratch& s, const Task& task, std::int64_t most, const Use& use) const {
+        const TileOrder order{task.end - task.begin, tile_, bounds_.form == PairForm::kept ? kept_run : 1};
         const auto for_each_panel = [&](std::int64_t j, std::int64_t columns) {
             for (std::int64_t r = 0; r < task.count; r += panel()) {
                 use(tile_of(s, task, r, j, columns), r, j);
             }
         };
-        for (std::int64_t t = 0; t < order.count(); ++t) {
-            const std::int64_t j = task.begin + order[t] * tile_;
+        order.for_each(most, [&](std::int64_t t) {
+            const std::int64_t j = task.begin + t * tile_;
             const std::int64_t end = std::min(j + tile_, task.end);
             // Before the first tile is through nothing has been reached, and everything passes: it begins short.
             std::int64_t columns = t == 0 ? std::min(panel(), tile_) : tile_;
@@ -245,7 +287,7 @@ class Picking {
                 if (at > j && at - j >= 2 * columns) columns = at - j;
                 for_each_panel(at, std::min(columns, end - at));
             }
-        }
+        });
     }
 
     // Coordinate-major points of all panels; unused lanes repeat the last point.
