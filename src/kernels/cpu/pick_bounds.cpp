@@ -202,9 +202,8 @@ double PickBounds<T>::of_row(std::int64_t i) const {
 
 template <class T>
 T PickBounds<T>::reached(std::int64_t i, double score) const {
-    const double scaled = energy * score;
-    const double sizes = std::abs(scaled) + std::abs(potential(i)) + std::abs(own_term(i));
-    return just_below<T>(unit * (scaled - potential(i) + own_term(i)) - of_row(i) - 8 * rounding * unit * sizes);
+    const double sizes = std::abs(energy * score) + std::abs(potential(i)) + std::abs(own_term(i));
+    return just_below<T>(in_units(i, score) - of_row(i) - 8 * rounding * unit * sizes);
 }
 
 template struct PickBounds<float>;

@@ -66,6 +66,10 @@ struct PickBounds {
 
     // A_i; nan if nothing can be said.
     double of_row(std::int64_t i) const;
+    // U (E score - F_i + K V_i)
+    double in_units(std::int64_t i, double score) const {
+        return unit * (energy * score - potential(i) + own_term(i));
+    }
     // A little below t for the exact score of a pair in row i: no pair of a smaller t beats it.
     T reached(std::int64_t i, double score) const;
 
