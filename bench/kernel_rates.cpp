@@ -96,6 +96,10 @@ struct Subject {
     }
 };
 
+const PickRule top_1{PickRule::Kind::top, 1, 0}, top_16{PickRule::Kind::top, 16, 0},
+    sample_1{PickRule::Kind::sample, 1, 5};
+const PickRule picks[] = {top_1, top_16, sample_1};
+
 // Blocks of one cost and dimension. 64 MiB of kept products: more than caches hold.
 struct Problem {
     std::int64_t n;
@@ -134,6 +138,12 @@ struct Problem {
             for (std::size_t i = 0; i < 3; ++i) {
                 error = std::max(error, std::abs(sums.sum[static_cast<std::size_t>(n / 2) + i] / expected.sum[i] - 1));
             }
+            for (const PickRule& rule : picks) {
+                Picks wanted, picked;
+                reference.pick(side, few, {f, g}, epsilon, rule, wanted);
+                block.pick(side, few, {f, g}, epsilon, rule, picked);
+                if (picked.index != wanted.index || picked.score != wanted.score) error = std::nan("");
+            }
         }
     }
 };
@@ -167,11 +177,19 @@ void add_verbs(const Subject& s) {
         std::vector<double> values;
         p.recomputing->apply(Side::row, p.all(), {p.f, p.g}, p.epsilon, Safety::shifted, weighting, sums, values);
     };
+    const auto pick = [](const Block& block, const Problem& p, const PickRule& rule) {
+        Picks found;
+        block.pick(Side::row, p.all(), {p.f, p.g}, p.epsilon, rule, found);
+    };
     add_verb("reduce", [=](Problem& p) { reduce(*p.recomputing, p, Side::row, Safety::shifted); });
     add_verb("safe", [=](Problem& p) { reduce(*p.recomputing, p, Side::row, Safety::safe); });
     add_verb("columns", [=](Problem& p) { apply(p, Weighting::of_columns(p.target.points, p.target.dimension)); });
     add_verb("values", [=](Problem& p) { apply(p, Weighting::of_values()); });
+    add_verb("top 1", [=](Problem& p) { pick(*p.recomputing, p, top_1); });
+    add_verb("top 16", [=](Problem& p) { pick(*p.recomputing, p, top_16); });
+    add_verb("sample 1", [=](Problem& p) { pick(*p.recomputing, p, sample_1); });
     if (!Cost::parse(s.cost).uses_products() || s.precision != Precision::single) return;
+    add_verb("kept top 1", [=](Problem& p) { pick(*p.keeping, p, top_1); });
     add_verb("kept row", [=](Problem& p) { reduce(*p.keeping, p, Side::row, Safety::shifted); });
     add_verb("kept column", [=](Problem& p) { reduce(*p.keeping, p, Side::column, Safety::shifted); });
 }
@@ -212,6 +230,24 @@ void print_table(const BestRates& rates, const std::vector<Subject>& subjects, i
     }
 }
 
+// Beside the reduce of the same run: other work on the machine falls on both.
+void print_picks(const BestRates& rates, const std::vector<Subject>& subjects) {
+    fmt::print(
+        "\nPicks, and their share of the rate of `reduce` (kept products: of kept, rows).\n\n"
+        "| precision | cost | d | reduce | top 1 | share | top 16 | share | sample 1 | share | kept, top 1 | share |\n"
+        "|---|---|---|---|---|---|---|---|---|---|---|---|\n");
+    for (const Subject& s : subjects) {
+        const auto rate = [&](const char* verb) { return rates[s.name() + " " + verb]; };
+        const auto both = [&](const char* verb, const char* of) {
+            return cell(rate(verb)) + " | " + share(rate(verb), rate(of));
+        };
+        fmt::print("| {} | {} | {} | {} | {} | {} | {} | {} |\n",
+                   s.precision == Precision::single ? "single" : "double", s.cost, s.d, cell(rate("reduce")),
+                   both("top 1", "reduce"), both("top 16", "reduce"), both("sample 1", "reduce"),
+                   both("kept top 1", "kept row"));
+    }
+}
+
 int threads_asked(int& count, char** words) {
     int threads = omp_get_num_procs(), kept = 1;
     for (int k = 1; k < count; ++k) {
@@ -247,5 +283,6 @@ int main(int count, char** words) {
     BestRates rates;
     benchmark::RunSpecifiedBenchmarks(&rates);
     print_table(rates, subjects, threads);
+    print_picks(rates, subjects);
     return rates.wrong() ? 1 : 0;
 }

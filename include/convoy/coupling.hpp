@@ -128,12 +128,13 @@ class Coupling {
     void count_pairs(Side stays, std::int64_t rows);
     void count_safe(Side stays, std::int64_t rows);
     template <class Use>
-    void in_parts(Side stays, LocalRun range, const Use& use);
+    void in_parts(Side stays, LocalRun range, const Use& use, double work = 1);
     template <class Work>
     void attempt(const Work& work);
     void leave_if_troubled();
     Sums local_sums(Side stays, LocalRun range, const Potentials& potentials, double epsilon, Safety safety);
     std::vector<double> shifted_sums(Side stays, const Potentials& potentials, double epsilon);
+    void choose_among_sharers(Side stays, const PickRule& rule, Picks& mine);
     std::vector<double> safe_sums(Side stays, LocalRun range, const Potentials& potentials, double epsilon);
 
     Grid grid_;

@@ -52,7 +52,8 @@ Sums empty_sums(std::int64_t rows, Safety safety) {
     return {std::vector<double>(n, 0.0), std::vector<double>(safety == Safety::safe ? n : 0, -infinity), {}};
 }
 
-void append(const std::vector<double>& from, std::vector<double>& to) {
+template <class T>
+void append(const std::vector<T>& from, std::vector<T>& to) {
     to.insert(to.end(), from.begin(), from.end());
 }
 
@@ -193,11 +194,11 @@ void Coupling::count_safe(Side stays, std::int64_t rows) {
 }
 
 // Calls use(part) for consecutive parts of a range; parts depend on sizes only, and one takes seconds at most. No
-// communication within, since ranks that share the rows may have other parts.
+// communication within, since ranks that share the rows may have other parts. work: of a pair, in those of a reduction.
 template <class Use>
-void Coupling::in_parts(Side stays, LocalRun range, const Use& use) {
-    constexpr double rows_at_least = 1024;
-    const double columns = static_cast<double>(std::max<std::int64_t>(local(other(stays)).rows, 1));
+void Coupling::in_parts(Side stays, LocalRun range, const Use& use, double work) {
+    const double rows_at_least = std::max(1024 / work, 128.0);
+    const double columns = static_cast<double>(std::max<std::int64_t>(local(other(stays)).rows, 1)) * work;
     const auto rows =
         static_cast<std::int64_t>(std::max(std::floor(block_->pairs_of_a_part() / columns), rows_at_least));
     for (std::int64_t done = 0; done < range.count; done += rows) {
@@ -331,27 +332,48 @@ Coupling::Average Coupling::apply(Side stays, const Potentials& potentials, doub
 
 Picks Coupling::pick(Side stays, const Potentials& potentials, double epsilon, const PickRule& rule) {
     const LocalRun all = whole(local(stays));
-    Picks mine;
-    attempt([&] {
-        const Stopwatch watch{meters_.kernel_seconds};
-        block_->pick(stays, all, potentials, epsilon, rule, mine);
-    });
+    Picks mine{all.count, rule.count, {}, {}}, part_picks;
+    mine.index.reserve(static_cast<std::size_t>(all.count * rule.count));
+    mine.score.reserve(mine.index.capacity());
+    // Every draw has random numbers of its own.
+    const double work = rule.kind == PickRule::Kind::sample ? std::max(static_cast<double>(rule.count), 1.0) : 1;
+    const auto pick_part = [&](LocalRun part) {
+        block_->pick(stays, part, potentials, epsilon, rule, part_picks);
+        append(part_picks.index, mine.index);
+        append(part_picks.score, mine.score);
+    };
+    attempt([&] { in_parts(stays, all, pick_part, work); });
     leave_if_troubled();
-    count_pairs(stays, all.count);
-    const Communicator& sharers = grid_.sharers(stays);
-    if (sharers.size() == 1) return mine;
+    choose_among_sharers(stays, rule, mine);
+    return mine;
+}
 
-    // Everybody's candidates; row numbers below 2^53 are exact as fp64.
-    const std::vector<double> indices = sharers.gather_all(std::vector<double>(mine.index.begin(), mine.index.end()));
-    const std::vector<double> scores = sharers.gather_all(mine.score);
-    const auto slots = static_cast<std::ptrdiff_t>(mine.index.size());
-    std::vector<Picks> parts;
-    for (std::ptrdiff_t begin = 0; begin < std::ssize(indices); begin += slots) {
-        parts.push_back({mine.rows, mine.count, {}, {}});
-        parts.back().index.assign(indices.begin() + begin, indices.begin() + begin + slots);
-        parts.back().score.assign(scores.begin() + begin, scores.begin() + begin + slots);
+// Everybody's candidates, some rows at a time: what is held beside the result does not grow with the rows.
+void Coupling::choose_among_sharers(Side stays, const PickRule& rule, Picks& mine) {
+    const Communicator& sharers = grid_.sharers(stays);
+    if (sharers.size() == 1 || rule.count == 0) return;
+    const Stopwatch watch{meters_.communication_seconds};
+    constexpr std::int64_t slots_at_once = std::int64_t{1} << 20;
+    const std::int64_t rows = std::max<std::int64_t>(slots_at_once / (rule.count * sharers.size()), 1);
+    for (std::int64_t row = 0; row < mine.rows; row += rows) {
+        const auto begin = static_cast<std::ptrdiff_t>(row * rule.count);
+        const auto slots = static_cast<std::ptrdiff_t>(std::min(rows, mine.rows - row) * rule.count);
+        const auto index = mine.index.begin() + begin;
+        const auto score = mine.score.begin() + begin;
+        // Row numbers below 2^53 are exact as fp64.
+        const std::vector<double> indices = sharers.gather_all(std::vector<double>(index, index + slots));
+        const std::vector<double> scores = sharers.gather_all(std::vector<double>(score, score + slots));
+        meters_.bytes_sent += 2 * static_cast<double>(slots) * sizeof(double);
+        std::vector<Picks> parts;
+        for (std::ptrdiff_t at = 0; at < std::ssize(indices); at += slots) {
+            parts.push_back({slots / rule.count, rule.count, {}, {}});
+            parts.back().index.assign(indices.begin() + at, indices.begin() + at + slots);
+            parts.back().score.assign(scores.begin() + at, scores.begin() + at + slots);
+        }
+        const Picks best = best_of(rule, parts);
+        std::ranges::copy(best.index, index);
+        std::ranges::copy(best.score, score);
     }
-    return parts.empty() ? mine : best_of(rule, parts);
 }
 
 namespace {
