@@ -29,7 +29,7 @@ T* copy_of_logits(Workspace<T>& w, const TermTile<T>& tile) {
 template <class T>
 bool Averages<T>::in_one_kernel() const {
     return call_.forms.source == Source::tensor_cores && call_.request.is(Weighting::Kind::columns) &&
-           call_.request.width() > 0 && call_.request.width() <= widest_average;
+           call_.request.width() > 0 && call_.request.width() <= widest_average && averages_fit();
 }
 
 template <class T>
