@@ -45,6 +45,14 @@ std::string lower_case(std::string text) {
 
 }  // namespace
 
+void Reader::read_runs(std::span<const GlobalRun> runs, std::span<double> out) {
+    for (const GlobalRun& run : runs) {
+        const auto count = static_cast<std::size_t>(run.count * columns());
+        read(run.first.value, run.count, out.first(count));
+        out = out.subspan(count);
+    }
+}
+
 Location Location::parse(const std::string& text) {
     const auto hash = text.find('#');
     struct stat status;

@@ -30,6 +30,11 @@ class Reader {
     // Rows [first, first + count) as fp64, row-major: out.size() == count * columns(). Sequential readers need
     // ascending, non-overlapping calls.
     virtual void read(std::int64_t first, std::int64_t count, std::span<double> out) = 0;
+    // The rows of all runs, which ascend and do not overlap, one after the other: whoever unpacks much for few rows
+    // does that once. Not for sequential readers.
+    virtual void read_runs(std::span<const GlobalRun> runs, std::span<double> out);
+    // Rows that are unpacked together, so that one rank reads them: 0 to band() - 1, and so on.
+    virtual std::int64_t band() const { return 1; }
     // Text and compressed streams: one rank reads everything and sends it on.
     virtual bool sequential() const { return false; }
     // "dataset 'X'", "array", "table": what a message calls the matrix in its file. Row and column in messages are
