@@ -36,6 +36,9 @@ class Communicator {
     /// `mine` of every rank, concatenated in rank order, on all ranks; lengths may differ.
     std::vector<double> gather_all(std::span<const double> mine) const;
 
+    /// From every rank to every rank: sent[r] goes to rank r, where it fills received[this rank], which is as long.
+    void exchange(std::span<const std::span<const double>> sent, std::span<const std::span<double>> received) const;
+
     template <class T>
     void broadcast(std::span<T> values, int root = 0) const {
         broadcast(std::as_writable_bytes(values), root);

@@ -73,7 +73,8 @@ Hdf5Rows::Hdf5Rows(const Location& location, const std::string& path, Hdf5 datas
     std::array<hsize_t, H5S_MAX_RANK> extents{};
     dimensions_ = H5Sget_simple_extent_ndims(space.get());
     if (dimensions_ < 0 || dimensions_ > 2 || H5Sget_simple_extent_type(space.get()) == H5S_NULL)
-        refuse(location_, fmt::format("{} has {} dimensions", place_, dimensions_), "need 1 or 2");
+        refuse(location_, fmt::format("{} has {} dimensions", place_, dimensions_), "need 2: points x features",
+               fmt::format("pick another one, see: convoy check {}", location.path));
     H5Sget_simple_extent_dims(space.get(), extents.data(), nullptr);
     const hsize_t rows = dimensions_ > 0 ? extents[0] : 1, columns = dimensions_ > 1 ? extents[1] : 1;
     const std::size_t address = address_bytes(dataset_.get());
@@ -96,6 +97,10 @@ Hdf5Rows::Hdf5Rows(const Location& location, const std::string& path, Hdf5 datas
                fmt::format("it needs {} bytes and has {}", rows * columns * element_, stored),
                "the file is damaged: copy or write it again");
     }
+}
+
+bool Hdf5Rows::written() const {
+    return H5Dget_storage_size(dataset_.get()) > 0;
 }
 
 void Hdf5Rows::choose(const std::string& member) {

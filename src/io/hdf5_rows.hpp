@@ -26,6 +26,7 @@ class Hdf5Rows {
     bool vector() const { return dimensions_ < 2; }
     hid_t type() const { return type_.get(); }  // of what is read of an element
     std::size_t bytes() const { return bytes_; }
+    bool written() const;  // it has data in the file
     const Location& location() const { return location_; }
     // "dataset 'X'", "column 'age' of dataset 'obs'"
     const std::string& place() const { return place_; }

@@ -22,6 +22,7 @@ class NumericRows {
     std::int64_t columns() const { return rows_.columns() * width_; }
     bool vector() const { return rows_.vector() && !is_array_; }
     std::int64_t band() const { return rows_.band(); }
+    bool written() const { return rows_.written(); }
     const std::string& place() const { return rows_.place(); }
     hid_t type() const { return number_.get(); }
 
