@@ -16,7 +16,6 @@
 #include "io/checksum.hpp"
 #include "io/conditions.hpp"
 #include "io/input_error.hpp"
-#include "io/row_filter.hpp"
 #include "io/selected_reader.hpp"
 #include "parallel/node.hpp"
 

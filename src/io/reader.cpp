@@ -19,7 +19,6 @@
 #include "io/formats.hpp"
 #include "io/input_error.hpp"
 #include "io/number.hpp"
-#include "io/row_filter.hpp"
 
 namespace convoy::io {
 

@@ -10,10 +10,9 @@
 #include "convoy/communicator.hpp"
 #include "convoy/coupling.hpp"
 #include "convoy/grid.hpp"
+#include "io/row_selection.hpp"
 
 namespace convoy::io {
-
-struct FilteredRows;
 
 // PATH[#KEY]. A '#' in the path itself is allowed if a file of the whole name exists.
 struct Location {

@@ -10,11 +10,6 @@
 
 namespace convoy::io {
 
-struct FilteredRows {
-    RowSelection rows;               // complete: counted
-    std::int64_t without_value = 0;  // rows that have no value in a column that was asked for: they are in no selection
-};
-
 // Rows for which all conditions hold, as many as the table has. Values are compared as numbers in columns of numbers
 // (day=10.5; 10 is 10.0), else as text; a value with a comma may be written as it is, or in double quotes.
 // \throws InputError that lists what there is, also where no row is left

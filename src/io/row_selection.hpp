@@ -40,6 +40,12 @@ class RowSelection {
     std::vector<std::int64_t> before_;  // chosen before each block of words
 };
 
+// What conditions leave (see row_filter.hpp).
+struct FilteredRows {
+    RowSelection rows;               // complete: counted
+    std::int64_t without_value = 0;  // rows that have no value in a column that was asked for: they are in no selection
+};
+
 // Cuts `rows` points, those of `selection` (nothing: all of a file), into consecutive pieces of about equal size, so
 // that no band of the file's rows (see Reader) is in two of them: for ranks that unpack whole bands.
 Partition cut_at_bands(std::int64_t rows, const RowSelection* selection, std::int64_t band, std::int64_t pieces);
