@@ -37,6 +37,9 @@ class Communicator {
     std::vector<double> gather_all(std::span<const double> mine) const;
     std::vector<std::string> gather_all(const std::string& mine) const;  ///< Of every rank, in rank order, on all.
 
+    /// From every rank to every rank: sent[r] goes to rank r, where it fills received[this rank], which is as long.
+    void exchange(std::span<const std::span<const double>> sent, std::span<const std::span<double>> received) const;
+
     template <class T>
     void broadcast(std::span<T> values, int root = 0) const {
         broadcast(std::as_writable_bytes(values), root);

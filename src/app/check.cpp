@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <string>
 
+#include "app/chosen_rows.hpp"
 #include "app/cloud_statistics.hpp"
 #include "app/command.hpp"
 #include "app/console.hpp"
@@ -14,6 +15,7 @@
 #include "app/run_plan.hpp"
 #include "app/standard_output.hpp"
 #include "convoy/error.hpp"
+#include "io/h5ad_contents.hpp"
 
 namespace convoy::app {
 
@@ -24,7 +26,7 @@ struct Report {
     int remarks = 0;
 
     void row(const std::string& name, const std::string& value) {
-        text += fmt::format("  {:<22}{}\n", name, printable(value));
+        text += fmt::format("  {:<21} {}\n", printable(name), printable(value));
     }
     void remark(const std::string& words) {
         text += fmt::format("  {:<22}{}\n", "remark", words);
@@ -32,8 +34,37 @@ struct Report {
     }
 };
 
-void describe(Report& report, const std::string& side, const io::InputOptions& input, const CloudStatistics& s) {
-    report.text += fmt::format("{} {}\n", side, printable(input.points));
+// What there is to choose from in an .h5ad file. False if that is all there is to say: no matrix is named, and the file
+// has none that is taken by default. Collective.
+bool describe_h5ad(const Communicator& world, Report& report, const io::InputOptions& input) {
+    const io::Location location = io::Location::parse(input.points);
+    if (!io::is_h5ad(location.path)) return true;
+    int goes_on = 1;
+    agree(world, [&] {
+        if (!world.is_root()) return;
+        const io::H5adContents contents = io::contents_of_h5ad(location.path);
+        report.text += fmt::format("file {}\n", printable(location.path));
+        report.row("cells", count_text(contents.cells));
+        report.row("genes", count_text(contents.genes));
+        for (const auto& [key, text] : contents.matrices) report.row(key, text);
+        for (const auto& [name, text] : contents.columns) report.row("obs " + name, text);
+        if (contents.matrices.empty()) report.row("matrices", "none");
+        if (location.key.empty() && !contents.default_matrix) {
+            goes_on = 0;
+            if (!contents.matrices.empty())
+                report.row("points", fmt::format("none are named; name some, like: {}#{}", location.path,
+                                                 contents.matrices.front().first));
+        }
+        report.text += "\n";
+    });
+    world.broadcast(goes_on);
+    return goes_on != 0;
+}
+
+void describe(Report& report, const std::string& side, const io::InputOptions& input, const io::InputIdentity& identity,
+              const CloudStatistics& s) {
+    report.text += fmt::format("{} {}\n", side, printable(io::Location{identity.path, identity.key}.name()));
+    if (!identity.where.empty()) report.row("rows", chosen_rows(identity));
     report.row("points", fmt::format("{} x {}", count_text(s.rows), plural(s.dimension, "dimension", "dimensions")));
     report.row("values", fmt::format("{:.6g} to {:.6g}, mean {:.6g}{}", s.least, s.largest, s.mean,
                                      input.scaling == "1" ? "" : " (scaled by " + input.scaling + ")"));
@@ -81,7 +112,8 @@ int check(const Invocation& invocation) {
     CommandLine line{"check SOURCE [TARGET] [options]",
                      "Reads inputs like solve does, and says what is in them; solves nothing.\n",
                      "Examples:\n"
-                     "  convoy check cells.h5#/X\n"
+                     "  convoy check cells.h5ad\n"
+                     "  convoy check cells.h5ad#obsm/X_pca --source-where day=10.5\n"
                      "  convoy check images.npy --source-scale 1/255\n"
                      "  convoy check before.npy after.npy --epsilon 0.01std\n\n"
                      "Exit codes: 0 good, 2 not usable.\n"};
@@ -92,32 +124,41 @@ int check(const Invocation& invocation) {
     if (!line.parse(invocation)) return done;
     check_together(line, machine);
     const bool pair = !problem.target.points.empty();
-    for (const char* option : {"--target-weights", "--target-scale", "--cost", "--epsilon", "--grid", "--memory",
-                               "--cache", "--device-memory"}) {
+    for (const char* option : {"--target-weights", "--target-where", "--target-scale", "--cost", "--epsilon", "--grid",
+                               "--memory", "--cache", "--device-memory"}) {
         CONVOY_VALIDATE(pair || !line.given(option),
                         fmt::format("{} has no effect without a TARGET; give one or leave the option out", option));
     }
 
     const Communicator& world = invocation.world;
     Report report;
+    const bool goes_on = describe_h5ad(world, report, problem.source);
+    const bool again =
+        io::Location::parse(problem.target.points).path == io::Location::parse(problem.source.points).path;
+    if (pair && !again) describe_h5ad(world, report, problem.target);
+    if (!pair && !goes_on && problem.source.where.empty() && problem.source.weights.empty()) {
+        print(world, report.text + "nothing was read\n");
+        return done;
+    }
     if (!pair) {
         const io::Shape shape = io::shape_of(world, problem.source);
         const Grid grid{world, {world.size(), 1}};
         io::InputIdentity identity;
         const DistributedCloud source =
             io::read_cloud(grid, Side::row, Partition::even(shape.rows, world.size()), problem.source, identity);
-        describe(report, "source", problem.source, statistics_of(grid, Side::row, source));
+        describe(report, "source", problem.source, identity, statistics_of(grid, Side::row, source));
     } else {
         const ProblemShape shape = shape_of_problem(world, problem);
         const auto [plan, devices] = plan_run(world, shape, problem, machine, {});
         const Grid grid{world, plan.grid};
-        io::InputIdentity identity;
+        io::InputIdentity identity, target_identity;
         DistributedCloud source = io::read_cloud(grid, Side::row, Partition::even(shape.rows, grid.parts(Side::row)),
                                                  problem.source, identity);
-        DistributedCloud target = io::read_cloud(
-            grid, Side::column, Partition::even(shape.columns, grid.parts(Side::column)), problem.target, identity);
-        describe(report, "source", problem.source, statistics_of(grid, Side::row, source));
-        describe(report, "target", problem.target, statistics_of(grid, Side::column, target));
+        DistributedCloud target =
+            io::read_cloud(grid, Side::column, Partition::even(shape.columns, grid.parts(Side::column)), problem.target,
+                           target_identity);
+        describe(report, "source", problem.source, identity, statistics_of(grid, Side::row, source));
+        describe(report, "target", problem.target, target_identity, statistics_of(grid, Side::column, target));
         Coupling coupling{grid, std::move(source), std::move(target), problem.cost, plan.precision, plan.backend};
         describe_pair(report, coupling, problem, plan);
     }

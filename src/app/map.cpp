@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "app/chosen_rows.hpp"
 #include "app/command.hpp"
 #include "app/exit_codes.hpp"
 #include "app/fitted_map.hpp"
@@ -53,6 +54,7 @@ bool parse(const Invocation& invocation, MapOptions& options) {
                     options.points.scaling = text;
                 })
         ->group("Map");
+    declare_where(line, "--where", "Map", "rows of POINTS, of an .h5ad file,", options.points.where);
     declare(line, options.machine, false);
     line.text("-o,--output", "FILE.h5", "the images: dataset /points of one HDF5 file (required)", options.output)
         ->group("Output");
@@ -172,6 +174,7 @@ int map(const Invocation& invocation) {
                                 plural(points.columns(), "dimension", "dimensions"), in_words(model)));
     run.console.say(plan.explain);
     tell_devices(run.console, devices);
+    say_choice(run.console, "points", options.points, points.identity());
     warn_of_status(run.console, model);
 
     // The map, then the file, then the points.

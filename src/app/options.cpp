@@ -82,17 +82,23 @@ void SolverOptions::check_start() const {
 }
 
 void declare_inputs(CommandLine& line, ProblemOptions& options, bool target_required) {
-    line.positional("SOURCE", "points, a row each: PATH[#KEY], e.g. cells.h5#/X, points.npy, table.csv",
+    line.positional("SOURCE",
+                    "points, a row each: PATH[#KEY], e.g. cells.h5ad#obsm/X_pca, cells.h5#/X, points.npy, table.csv",
                     options.source.points, true);
     line.positional("TARGET", "likewise; as many columns", options.target.points, target_required);
     const std::string group = "Problem";
     line.option("--cost", "NAME", "sqeuclidean (plain |x-y|^2, the default), euclidean, pnorm:P, dot or cosine",
                 [&](const std::string& text) { options.cost = Cost::parse(text); })
         ->group(group);
-    line.text("--source-weights", "PATH[#KEY]", "masses of the source's points, normalised to 1 (default: equal)",
-              options.source.weights)
+    line.text(
+            "--source-weights", "PATH[#KEY]",
+            "masses of the source's points, normalised to 1 (default: equal); obs:COLUMN for a column of the source's "
+            ".h5ad",
+            options.source.weights)
         ->group(group);
     line.text("--target-weights", "PATH[#KEY]", "masses of the target's points", options.target.weights)->group(group);
+    declare_where(line, "--source-where", group, "the source's rows, of an .h5ad file,", options.source.where);
+    declare_where(line, "--target-where", group, "the target's rows", options.target.where);
     const auto take_scaling = [](std::string& scaling, const std::string& text) {
         io::parse_scaling(text);
         scaling = text;
@@ -102,6 +108,16 @@ void declare_inputs(CommandLine& line, ProblemOptions& options, bool target_requ
         ->group(group);
     line.option("--target-scale", "FACTOR", "likewise for the target",
                 [=, &options](const std::string& text) { take_scaling(options.target.scaling, text); })
+        ->group(group);
+}
+
+void declare_where(CommandLine& line, const std::string& name, const std::string& group, const std::string& of,
+                   std::vector<std::string>& where) {
+    const bool first = name.find("target") == std::string::npos;
+    line.texts(
+            name, "COL=VALUE[,VALUE]",
+            of + (first ? " by a column of obs, or COL!=VALUE; may be given again: all conditions hold" : ", likewise"),
+            where)
         ->group(group);
 }
 

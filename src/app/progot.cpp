@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "app/chosen_rows.hpp"
 #include "app/closing.hpp"
 #include "app/command.hpp"
 #include "app/exit_codes.hpp"
@@ -43,6 +44,7 @@ std::vector<double> automatic_epsilons(Run& run, const Problem& problem, const P
         const Grid& grid = problem.coupling.grid();
         io::InputIdentity identity;
         held_out = io::read_cloud(grid, Side::row, Partition::even(shape.rows, grid.parts(Side::row)), input, identity);
+        say_choice(run.console, "held-out", input, identity);
     }
     const AutoEpsilon found = choose_epsilons(problem.coupling, options, std::move(held_out));
     run.heed_signals("choosing epsilons");

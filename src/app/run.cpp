@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "app/chosen_rows.hpp"
 #include "app/provenance.hpp"
 #include "app/quantities.hpp"
 #include "convoy/error.hpp"
@@ -38,6 +39,8 @@ Problem load_problem(Run& run, const std::string& command, const ProblemOptions&
     run.heed_signals("reading");
     DistributedCloud target = io::read_cloud(grid, Side::column, columns, problem.target, target_input);
     run.heed_signals("reading");
+    say_choice(run.console, "source", problem.source, source_input);
+    say_choice(run.console, "target", problem.target, target_input);
     run.phases.end("read");
     const bool keep_products = plan.keep_products && !more.self_problems;
     Coupling coupling{grid,           std::move(source), std::move(target), problem.cost,

@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "app/chosen_rows.hpp"
 #include "app/command.hpp"
 #include "app/exit_codes.hpp"
 #include "app/fitted_map.hpp"
@@ -26,7 +27,7 @@ struct ScoreOptions {
     FitOptions fit;
     io::InputOptions source{.points = {}, .weights = {}, .scaling = "1"};
     io::InputOptions target{.points = {}, .weights = {}, .scaling = "1"};
-    std::string truth;
+    io::InputOptions truth{.points = {}, .weights = {}, .scaling = "1"};  // scaled like the target
     EpsilonRule epsilon{.factor = 0.05, .unit = EpsilonRule::Unit::mean};
     double tolerance = 1e-3;
     MachineOptions machine;
@@ -47,8 +48,11 @@ void declare(CommandLine& line, ScoreOptions& options) {
         scaling = text;
     };
     line.text("--truth", "PATH[#KEY]", "the true images of SOURCE_TEST, a row each, scaled like TARGET_TEST",
-              options.truth)
+              options.truth.points)
         ->group(group);
+    declare_where(line, "--truth-where", group, "rows of --truth, of an .h5ad file,", options.truth.where);
+    declare_where(line, "--source-where", group, "rows of SOURCE_TEST, of an .h5ad file,", options.source.where);
+    declare_where(line, "--target-where", group, "rows of TARGET_TEST", options.target.where);
     line.option("--epsilon", "RULE",
                 "of the divergence: a number in units of the squared distance, or relative to that of TARGET_TEST's "
                 "points to each other (default 0.05mean)",
@@ -85,6 +89,9 @@ bool parse(const Invocation& invocation, ScoreOptions& options) {
     check_together(line, options.volume);
     CONVOY_VALIDATE(!options.overwrite || !options.summary.empty(),
                     "--overwrite has no effect without --summary; leave it out");
+    CONVOY_VALIDATE(options.truth.where.empty() || !options.truth.points.empty(),
+                    "--truth-where has no effect without --truth; give both, or leave it out");
+    options.truth.scaling = options.target.scaling;
     options.config = line.config();
     return true;
 }
@@ -104,13 +111,13 @@ TestShape shape_of_test(const Communicator& world, const ScoreOptions& options, 
         return shape.rows;
     };
     const TestShape shape{look(options.source), look(options.target)};
-    if (options.truth.empty()) return shape;
-    const std::int64_t rows = look({.points = options.truth, .weights = {}, .scaling = "1"});
+    if (options.truth.points.empty()) return shape;
+    const std::int64_t rows = look(options.truth);
     CONVOY_VALIDATE(
         rows == shape.sources,
         fmt::format("--truth '{}' has {} rows and '{}' {} (an image for each point is needed); give both in "
                     "the same order",
-                    options.truth, rows, options.source.points, shape.sources));
+                    options.truth.points, rows, options.source.points, shape.sources));
     return shape;
 }
 
@@ -167,10 +174,8 @@ double variance(const Grid& grid, const DistributedCloud& target) {
 // Against the known images.
 void compare_with_truth(const Grid& grid, const ScoreOptions& options, const DistributedCloud& images,
                         const DistributedCloud& target, Score& score) {
-    if (options.truth.empty()) return;
-    const DistributedCloud truth =
-        io::read_cloud(grid, Side::row, images.partition,
-                       {.points = options.truth, .weights = {}, .scaling = options.target.scaling}, score.truth);
+    if (options.truth.points.empty()) return;
+    const DistributedCloud truth = io::read_cloud(grid, Side::row, images.partition, options.truth, score.truth);
     score.has_truth = true;
     score.mean_squared_error = mean_over(grid, Side::row, images, [&](std::int64_t i) {
         return squared_distance(images.local.point(i), truth.local.point(i));
@@ -206,7 +211,7 @@ int score(const Invocation& invocation) {
     check_fit(options.fit, model);
     const TestShape shape = shape_of_test(world, options, model);
     std::vector<std::string> inputs = files_of(options.fit, model);
-    for (const std::string& text : {options.source.points, options.target.points, options.truth, options.config})
+    for (const std::string& text : {options.source.points, options.target.points, options.truth.points, options.config})
         inputs.push_back(io::Location::parse(text).path);
     check_outputs(world, {{"--summary", options.summary}}, inputs, options.overwrite);
     const auto [plan, devices] = plan_score(world, options, model, shape);
@@ -221,6 +226,7 @@ int score(const Invocation& invocation) {
     const Grid grid{world, plan.grid};
     DistributedCloud images = io::read_cloud(grid, Side::row, Partition::even(shape.sources, grid.parts(Side::row)),
                                              options.source, score.source);
+    say_choice(run.console, "images of", options.source, score.source);
     run.heed_signals("reading");
     run.phases.end("read");
     {
@@ -233,6 +239,7 @@ int score(const Invocation& invocation) {
     }
     DistributedCloud target = io::read_cloud(
         grid, Side::column, Partition::even(shape.targets, grid.parts(Side::column)), options.target, score.target);
+    say_choice(run.console, "target", options.target, score.target);
     compare_with_truth(grid, options, images, target, score);
     run.heed_signals("reading");
     run.phases.end("read");

@@ -35,6 +35,7 @@ bool parse(const Invocation& invocation, SolveOptions& options) {
         "Solves one entropic optimal transport problem: potentials f and g of all points, and the values.\n",
         "Examples:\n"
         "  convoy solve before.npy after.npy -o run.h5\n"
+        "  convoy solve cells.h5ad cells.h5ad --source-where day=10 --target-where day=10.5 -o days.h5\n"
         "  convoy solve a.h5#/X b.h5#/X --epsilon 0.01std --tolerance 1e-4 -o run.h5 --summary run.json\n"
         "  srun convoy solve a.h5#/X b.h5#/X --source-weights a.h5#/mass --time-limit 110m -o run.h5\n\n"
         "Exit codes: 0 converged, 1 failed, 2 bad usage or input, 3 not converged (result written).\n"};

@@ -7,11 +7,17 @@
 #include <cmath>
 #include <exception>
 #include <filesystem>
+#include <optional>
+#include <string_view>
 #include <system_error>
+#include <utility>
 
 #include "convoy/error.hpp"
 #include "io/checksum.hpp"
+#include "io/conditions.hpp"
 #include "io/input_error.hpp"
+#include "io/selected_reader.hpp"
+#include "parallel/node.hpp"
 
 namespace convoy::io {
 
@@ -26,28 +32,73 @@ void Faults::look(const Reader& reader, std::int64_t first, std::span<const doub
     }
 }
 
-Input open_input(const Communicator& world, const std::string& text, bool weights) {
+namespace {
+
+// `choose` is called on rank 0 when the file is open; the selection that it gives, if any, is everybody's.
+template <class Choose>
+Input open_and_tell(const Communicator& world, const Location& location, bool weights, Choose&& choose) {
     Input input;
-    input.location = Location::parse(text);
+    input.location = location;
     input.weights = weights;
-    std::array<std::int64_t, 3> facts{};
+    std::optional<FilteredRows> chosen;
+    std::array<std::int64_t, 7> facts{};
     // The root first: a file that breaks a reader then breaks it on one rank.
     agree(world, [&] {
         if (!world.is_root()) return;
         input.reader = open_reader(input.location);
-        facts = {input.reader->rows(), input.reader->columns(), input.reader->sequential() ? 1 : 0};
-        input.place = input.reader->place();
+        const Reader& reader = *input.reader;
+        chosen = choose(*input.reader);
+        facts = {reader.rows(), reader.columns(), reader.sequential() ? 1 : 0,       reader.is_sparse() ? 1 : 0,
+                 reader.band(), chosen ? 1 : 0,   chosen ? chosen->without_value : 0};
+        input.place = reader.place();
+        if (!reader.key().empty()) input.location.key = reader.key();
     });
     world.broadcast(std::span<std::int64_t>{facts});
     world.broadcast(input.place);
-    input.rows = facts[0];
+    world.broadcast(input.location.key);
+    input.rows = input.file_rows = facts[0];
     input.columns = facts[1];
     input.sequential = facts[2] != 0;
+    input.is_sparse = facts[3] != 0;
+    input.band = facts[4];
+    input.rows_without_value = facts[6];
+    if (facts[5] == 0) return input;
+    RowSelection selection = chosen ? std::move(chosen->rows) : RowSelection{};
+    selection.broadcast(world);
+    input.rows = selection.rows();
+    input.selection = std::make_shared<const RowSelection>(std::move(selection));
+    if (input.reader) input.reader = selected(std::move(input.reader), input.selection);
     return input;
 }
 
+constexpr std::string_view own_column = "obs:";
+
+}  // namespace
+
+Input open_points(const Communicator& world, const InputOptions& options) {
+    return open_and_tell(world, Location::parse(options.points), false, [&](Reader& reader) {
+        return options.where.empty() ? std::nullopt : std::optional{reader.filter(options.where)};
+    });
+}
+
+Input open_weights(const Communicator& world, const InputOptions& options, const Input& points) {
+    const bool own = options.weights.starts_with(own_column);
+    const Location location = own ? Location{points.location.path, options.weights} : Location::parse(options.weights);
+    Input weights = open_and_tell(world, location, true, [](Reader&) { return std::optional<FilteredRows>{}; });
+    if (weights.rows != points.rows && points.selection && weights.rows == points.file_rows) {
+        weights.selection = points.selection;
+        weights.rows = points.rows;
+        if (weights.reader) weights.reader = selected(std::move(weights.reader), weights.selection);
+    }
+    return weights;
+}
+
 void open_here(Input& input) {
-    if (!input.reader) input.reader = open_reader(input.location);
+    if (!input.reader) {
+        input.reader = open_reader(input.location);
+        if (input.selection && input.reader->rows() == input.file_rows)
+            input.reader = selected(std::move(input.reader), input.selection);
+    }
     if (input.reader->rows() != input.rows || input.reader->columns() != input.columns)
         refuse(input.location,
                fmt::format("its shape differs between ranks ({} rows and {})", input.rows, input.reader->rows()), "",
@@ -73,6 +124,18 @@ void expect_no_faults(const Communicator& world, const Input& input, const Fault
            input.columns == 1 ? fmt::format("first: {} in {}", all[first + 3], row_name)
                               : fmt::format("first: {} in {}, column {:.0f}", all[first + 3], row_name, all[first + 2]),
            "repair or remove these rows");
+}
+
+void expect_room(const Communicator& world, const Input& input, std::int64_t rows) {
+    if (!input.is_sparse) return;
+    const double there = share_of_node(world).memory;
+    std::array<double, 1> needed{static_cast<double>(rows) * static_cast<double>(input.columns) * 8};
+    world.max(needed);
+    if (needed[0] <= there) return;
+    refuse(input.location, fmt::format("{} made dense takes {:.1f} GB on one rank", input.place, needed[0] * 1e-9),
+           fmt::format("{} x {} numbers over {} rank{}; {:.1f} GB are there", input.rows, input.columns, world.size(),
+                       world.size() > 1 ? "s" : "", there * 1e-9),
+           "use more nodes, choose fewer rows, or a dense matrix of fewer columns such as obsm/X_pca");
 }
 
 void make_room(const Input& input, std::int64_t rows, std::vector<double>& values) {
@@ -145,7 +208,7 @@ void scale(const Communicator& world, const std::string& option, const Input& in
     });
 }
 
-InputIdentity identity_of(const Input& points, const std::string& scaling) {
+InputIdentity identity_of(const Input& points, const InputOptions& options) {
     InputIdentity identity;
     identity.path = points.location.path;
     std::error_code none;  // a working folder that is gone: the path has to do as it was given
@@ -154,7 +217,10 @@ InputIdentity identity_of(const Input& points, const std::string& scaling) {
     identity.key = points.location.key;
     identity.rows = points.rows;
     identity.columns = points.columns;
-    identity.scaling = scaling;
+    identity.scaling = options.scaling;
+    identity.where = joined_conditions(options.where);
+    identity.file_rows = points.file_rows;
+    identity.rows_without_value = points.rows_without_value;
     return identity;
 }
 

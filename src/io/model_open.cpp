@@ -76,6 +76,7 @@ struct Look {
         side.input.rows = count(group, "rows");
         side.input.columns = count(group, "columns");
         side.input.scaling = text(group, "scaling");
+        side.input.where = text(group, "where");
         side.input.checksum = static_cast<std::uint32_t>(count(group, "checksum"));
         if (side.input.scaling.empty()) side.input.scaling.assign(1, '1');
         return side;

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "convoy/error.hpp"
+#include "io/conditions.hpp"
 #include "io/input_error.hpp"
 #include "io/model.hpp"
 #include "io/result_open.hpp"
@@ -62,7 +63,8 @@ struct Tried {
 };
 
 Tried try_input(const Grid& grid, const Partition& partition, const ModelSide& side, const std::string& text) {
-    const InputOptions options{.points = text, .weights = {}, .scaling = side.input.scaling};
+    const InputOptions options{
+        .points = text, .weights = {}, .scaling = side.input.scaling, .where = split_conditions(side.input.where)};
     const Shape shape = shape_of(grid.world(), options);
     if (shape.rows != partition.items() || (side.input.columns > 0 && shape.columns != side.input.columns))
         return {{},

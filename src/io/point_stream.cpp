@@ -8,10 +8,7 @@
 namespace convoy::io {
 
 PointStream::PointStream(const Communicator& world, const InputOptions& input, std::string scale_option)
-    : world_{world},
-      options_{input},
-      scale_option_{std::move(scale_option)},
-      input_{open_input(world, input.points, false)} {}
+    : world_{world}, options_{input}, scale_option_{std::move(scale_option)}, input_{open_points(world, input)} {}
 
 std::vector<double> PointStream::read(GlobalRun portion, GlobalRun mine) {
     CONVOY_EXPECT(portion.first.value == next_ && intersect(portion, mine).count == mine.count);
@@ -25,6 +22,7 @@ std::vector<double> PointStream::read(GlobalRun portion, GlobalRun mine) {
 }
 
 std::vector<double> PointStream::read_here(GlobalRun mine, std::uint32_t& checksum) {
+    expect_room(world_, input_, mine.count);
     std::vector<double> points;
     Faults faults;
     agree(world_, [&] {
@@ -40,7 +38,7 @@ std::vector<double> PointStream::read_here(GlobalRun mine, std::uint32_t& checks
 }
 
 InputIdentity PointStream::identity() const {
-    InputIdentity identity = identity_of(input_, options_.scaling);
+    InputIdentity identity = identity_of(input_, options_);
     identity.checksum = checksum_;
     return identity;
 }

@@ -34,25 +34,42 @@ struct Part {
     std::uint32_t checksum = 0;
 };
 
+// What this rank reads: `run` of the points.
+std::vector<double> read_here(const Communicator& world, Input& input, GlobalRun run, std::uint32_t& checksum) {
+    std::vector<double> values;
+    Faults faults;
+    agree(world, [&] {
+        if (run.count == 0) return;
+        open_here(input);
+        make_room(input, run.count, values);
+        input.reader->read(run.first.value, run.count, values);
+        faults.look(*input.reader, run.first.value, values, input.weights);
+    });
+    expect_no_faults(world, input, faults);
+    checksum = crc32c_of_all(world, crc32c(values), static_cast<std::int64_t>(values.size() * 8), run.first.value);
+    return values;
+}
+
 // Every rank reads its stripe of its part; the ranks that share the part then exchange them.
 Part read_stripes(const Grid& grid, Side side, const Partition& partition, Input& input) {
     const GlobalRun stripe = my_stripe(grid, side, partition);
-    std::vector<double> values;
-    Faults faults;
-    agree(grid.world(), [&] {
-        if (stripe.count == 0) return;
-        open_here(input);
-        make_room(input, stripe.count, values);
-        input.reader->read(stripe.first.value, stripe.count, values);
-        faults.look(*input.reader, stripe.first.value, values, input.weights);
-    });
-    expect_no_faults(grid.world(), input, faults);
-
+    const bool shared = grid.sharers(side).size() > 1;
+    expect_room(grid.world(), input, stripe.count + (shared ? partition.count(grid.part(side)) : 0));
     Part part;
-    part.checksum =
-        crc32c_of_all(grid.world(), crc32c(values), static_cast<std::int64_t>(values.size() * 8), stripe.first.value);
-    part.values =
-        grid.sharers(side).size() == 1 ? std::move(values) : join_stripes(grid, side, partition, input.columns, values);
+    part.values = read_here(grid.world(), input, stripe, part.checksum);
+    if (shared) part.values = join_stripes(grid, side, partition, input.columns, part.values);
+    return part;
+}
+
+// Every rank reads some of the bands, whole ones, and all ranks exchange them: no band is unpacked twice.
+Part read_bands(const Grid& grid, Side side, const Partition& partition, Input& input) {
+    const Communicator& world = grid.world();
+    const Partition pieces = cut_at_bands(input.rows, input.selection.get(), input.band, world.size());
+    expect_room(world, input, pieces.count(PartIndex{world.rank()}) + partition.count(grid.part(side)));
+    Part part;
+    const std::vector<double> mine = read_here(world, input, pieces.run(PartIndex{world.rank()}), part.checksum);
+    agree(world, [&] { make_room(input, partition.count(grid.part(side)), part.values); });
+    part.values = regroup(grid, side, pieces, partition, input.columns, mine);
     return part;
 }
 
@@ -63,7 +80,8 @@ Part read_part(const Grid& grid, Side side, const Partition& partition, Input& i
                                     part.checksum);
         return part;
     }
-    return read_stripes(grid, side, partition, input);
+    return input.band > 1 && grid.world().size() > 1 ? read_bands(grid, side, partition, input)
+                                                     : read_stripes(grid, side, partition, input);
 }
 
 // Divides by the exact sum over the whole cloud. Each part is summed once: by the first of its sharers.
@@ -84,17 +102,17 @@ void normalise(const Grid& grid, Side side, const Input& input, std::span<double
 }  // namespace
 
 Shape shape_of(const Communicator& world, const InputOptions& input) {
-    const Input opened = open_input(world, input.points, false);
+    const Input opened = open_points(world, input);
     return {opened.rows, opened.columns};
 }
 
 DistributedCloud read_cloud(const Grid& grid, Side side, const Partition& partition, const InputOptions& options,
                             InputIdentity& identity) {
-    Input points = open_input(grid.world(), options.points, false);
+    Input points = open_points(grid.world(), options);
     expect_length(points, partition.items());
     Input weights;
     if (!options.weights.empty()) {
-        weights = open_input(grid.world(), options.weights, true);
+        weights = open_weights(grid.world(), options, points);
         expect_length(weights, partition.items());
     }
 
@@ -103,7 +121,7 @@ DistributedCloud read_cloud(const Grid& grid, Side side, const Partition& partit
     cloud.local.dimension = points.columns;
     Part part = read_part(grid, side, partition, points);
     cloud.local.points = std::move(part.values);
-    identity = identity_of(points, options.scaling);
+    identity = identity_of(points, options);
     identity.checksum = part.checksum;
     scale(grid.world(), side == Side::row ? "--source-scale" : "--target-scale", points, options.scaling,
           cloud.local.points);

@@ -32,7 +32,7 @@ struct Format {
 // A new format is a file with its `open` and a line here.
 constexpr std::array formats{
     Format{".h5", open_hdf5},      Format{".hdf5", open_hdf5},    Format{".hdf", open_hdf5},
-    Format{".h5ad", open_hdf5},    Format{".h5mu", open_hdf5},    Format{".loom", open_hdf5},
+    Format{".h5ad", open_h5ad},    Format{".h5mu", open_hdf5},    Format{".loom", open_hdf5},
     Format{".npy", open_npy},      Format{".csv", open_table},    Format{".tsv", open_table},
     Format{".txt", open_table},    Format{".csv.gz", open_table}, Format{".tsv.gz", open_table},
     Format{".txt.gz", open_table},
@@ -44,6 +44,21 @@ std::string lower_case(std::string text) {
 }
 
 }  // namespace
+
+FilteredRows Reader::filter(const std::vector<std::string>& conditions) {
+    throw InputError{
+        fmt::format("rows cannot be chosen by '{}' (the {} has no table of labels; .h5ad files do); leave "
+                    "it out, or convert the file",
+                    conditions.front(), place())};
+}
+
+void Reader::read_runs(std::span<const GlobalRun> runs, std::span<double> out) {
+    for (const GlobalRun& run : runs) {
+        const auto count = static_cast<std::size_t>(run.count * columns());
+        read(run.first.value, run.count, out.first(count));
+        out = out.subspan(count);
+    }
+}
 
 Location Location::parse(const std::string& text) {
     const auto hash = text.find('#');

@@ -5,10 +5,12 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "convoy/communicator.hpp"
 #include "convoy/coupling.hpp"
 #include "convoy/grid.hpp"
+#include "io/row_selection.hpp"
 
 namespace convoy::io {
 
@@ -30,6 +32,17 @@ class Reader {
     // Rows [first, first + count) as fp64, row-major: out.size() == count * columns(). Sequential readers need
     // ascending, non-overlapping calls.
     virtual void read(std::int64_t first, std::int64_t count, std::span<double> out) = 0;
+    // The rows of all runs, which ascend and do not overlap, one after the other: whoever unpacks much for few rows
+    // does that once. Not for sequential readers.
+    virtual void read_runs(std::span<const GlobalRun> runs, std::span<double> out);
+    // Rows that are unpacked together, so that one rank reads them: 0 to band() - 1, and so on.
+    virtual std::int64_t band() const { return 1; }
+    // Made dense as it is read: much larger in memory than in the file.
+    virtual bool is_sparse() const { return false; }
+    // What is read, where the location's key may have left that open.
+    virtual std::string key() const { return {}; }
+    // Rows that a table of the file says this of (see row_filter.hpp). \throws InputError
+    virtual FilteredRows filter(const std::vector<std::string>& conditions);
     // Text and compressed streams: one rank reads everything and sends it on.
     virtual bool sequential() const { return false; }
     // "dataset 'X'", "array", "table": what a message calls the matrix in its file. Row and column in messages are
@@ -42,8 +55,10 @@ std::unique_ptr<Reader> open_reader(const Location& location);
 
 struct InputOptions {
     std::string points;         // PATH[#KEY]
-    std::string weights;        // PATH[#KEY] or empty: equal weights
+    std::string weights;        // PATH[#KEY], obs:COLUMN (of the points' own file), or empty: equal weights
     std::string scaling = "1";  // "1", "1/255", "0.5": points are multiplied with it
+    // COLUMN=VALUE[,VALUE...] or COLUMN!=VALUE...: the rows for which all of them hold (.h5ad). None: all rows.
+    std::vector<std::string> where = {};
 };
 
 // What identifies an input: stored in results, checked when they are used again. Paths are as given.
@@ -53,7 +68,10 @@ struct InputIdentity {
     std::string scaling = "1";
     std::uint32_t checksum = 0;  // CRC-32C of all points as little-endian fp64, row-major, as read (before scaling)
     std::string weights_path, weights_key;
-    std::uint32_t weights_checksum = 0;  // 0 if there are none
+    std::uint32_t weights_checksum = 0;   // 0 if there are none
+    std::string where;                    // conditions that chose the rows, a line each; empty: all of the file
+    std::int64_t file_rows = 0;           // rows of the file, chosen or not
+    std::int64_t rows_without_value = 0;  // of them, those without a value in a column of a condition: not chosen
 };
 
 // Rows and columns of an input, read by rank 0 and told to all. Throws the same InputError on all ranks. Collective.

@@ -139,6 +139,27 @@ std::vector<std::string> Communicator::gather_all(const std::string& mine) const
     return all;
 }
 
+void Communicator::exchange(std::span<const std::span<const double>> sent,
+                            std::span<const std::span<double>> received) const {
+    const auto self = static_cast<std::size_t>(rank());
+    CONVOY_EXPECT(std::ssize(sent) == size() && std::ssize(received) == size());
+    CONVOY_EXPECT(sent[self].size() == received[self].size());
+    std::ranges::copy(sent[self], received[self].begin());
+    if (size() == 1) return;
+    std::vector<MPI_Request> requests;
+    for (int other = 0; other < size(); ++other) {
+        if (other == rank()) continue;
+        // Messages between two ranks arrive in their order: pieces need no tags.
+        in_pieces(received[static_cast<std::size_t>(other)], [&](double* data, int n) {
+            MPI_Irecv(data, n, MPI_DOUBLE, other, 0, impl_->comm, &requests.emplace_back());
+        });
+        in_pieces(sent[static_cast<std::size_t>(other)], [&](const double* data, int n) {
+            MPI_Isend(data, n, MPI_DOUBLE, other, 0, impl_->comm, &requests.emplace_back());
+        });
+    }
+    MPI_Waitall(count_of(std::ssize(requests)), requests.data(), MPI_STATUSES_IGNORE);
+}
+
 void Communicator::ordered_sum(std::span<double> values) const {
     if (size() == 1) return;
     const int n = count_of(std::ssize(values));
