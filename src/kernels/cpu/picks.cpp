@@ -17,11 +17,13 @@ namespace convoy::cpu {
 
 namespace {
 
-constexpr std::int64_t tile_columns = 128;     // at most: what a tile finds, and its logits, stay in L1 or L2
-constexpr std::int64_t kept_run = 16;          // tiles of kept products that are read one after the other
-constexpr std::int64_t shortest_chunk = 8192;  // of the summed side
-constexpr std::int64_t few_picks = 4;          // too few to look at groups of columns first
-constexpr std::int64_t many_picks = 1024;      // whose rows' candidates fill the cache by themselves
+constexpr std::int64_t tile_columns = 256;      // at most: what a tile finds, and its logits, stay in the L2 cache
+constexpr std::int64_t computed_columns = 252;  // register blocks of six
+constexpr std::int64_t kept_columns = 128;      // whole panels, which are turned round
+constexpr std::int64_t kept_run = 16;           // tiles of kept products that are read one after the other
+constexpr std::int64_t shortest_chunk = 8192;   // of the summed side
+constexpr std::int64_t few_picks = 4;           // too few to look at groups of columns first
+constexpr std::int64_t many_picks = 1024;       // whose rows' candidates fill the cache by themselves
 
 // Rows [first, first + count) of the block, whole panels, those of them in `range`; columns [begin, end).
 struct Task {
@@ -47,8 +49,8 @@ class Picking {
           rule_{rule},
           bounds_{points, problem, stays, range, potentials, epsilon, rule},
           scores_{problem, stays, potentials, epsilon, rule},
-          tile_{bounds_.form == PairForm::kept ? tile_columns
-                                               : std::min(tile_columns, columns_of_tile<T>(points.dimension))} {
+          tile_{bounds_.form == PairForm::kept ? kept_columns
+                                               : std::min(computed_columns, columns_of_tile<T>(points.dimension))} {
         const std::int64_t panel = points.panel_rows;
         const bool together = bounds_.form != PairForm::kept && rule.count <= many_picks;
         task_rows_ = together ? task_rows : panel;
