@@ -5,9 +5,9 @@
 // the weight. Differences take two instructions a dimension. In fp64 an exponential is a polynomial of some 18
 // instructions.
 //
-// Passes that are not plain sums go through tiles of logits in L2, kernel after kernel. Bytes of a pair there, numbers
-// of s bytes: logits written (s), maxima read (s, safe form), terms read and written (2 s), read again for averages
-// (s).
+// Passes that are not plain sums, nor averages of few columns from tensor cores, go through tiles of logits in L2,
+// kernel after kernel. Bytes of a pair there, numbers of s bytes: logits written (s), maxima read (s, safe form), terms
+// read and written (2 s), read again for averages (s).
 
 #include "cuda_work.hpp"
 
@@ -23,7 +23,8 @@ namespace convoy::bench {
 namespace {
 
 constexpr double exponential_in_doubles = 18, root_in_doubles = 8;
-constexpr double polynomial = 12;  // slots
+constexpr double polynomial = 12;                   // slots
+constexpr std::int64_t widest_in_one_kernel = 256;  // kernels/cuda/apply_columns.hpp
 
 bool on_tensor_cores(const Asked& a) {
     return a.precision == Precision::single && a.cost.uses_products() && a.dimension > cuda::few_dimensions;
@@ -71,6 +72,18 @@ void add_tiles(const Asked& a, double numbers, double kernels, Work& work) {
     const auto side = static_cast<double>(std::min<std::int64_t>(a.points, cuda::tile_rows));
     work.cached += numbers * size;
     work.launches += kernels / (side * side);
+}
+
+// Tensor cores for the products, and once more for the averages of 64 columns at a time; nothing is stored.
+Work averages_in_one_kernel(const Asked& a) {
+    constexpr double columns = 64;
+    const double passes = std::ceil(static_cast<double>(a.width) / columns);
+    Work work = raw(a, false);
+    work.tensor = passes * (work.tensor + 3 * columns);
+    add_term(a, work);
+    work.slots *= passes;
+    work.exponentials *= passes;
+    return work;
 }
 
 // Seconds of all instructions and of those of the special function units, with the best share of polynomials.
@@ -128,6 +141,7 @@ Work work_of(const Asked& a) {
             return work;
         }
         case Verb::columns: {
+            if (on_tensor_cores(a) && a.width <= widest_in_one_kernel) return averages_in_one_kernel(a);
             Work work = raw(a, false);
             add_term(a, work);
             add_tiles(a, 4, 3, work);  // logits, terms, averages

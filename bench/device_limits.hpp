@@ -9,7 +9,7 @@ struct DeviceLimits {
     double cache = 0;          // bytes of L2
     double multiply_adds = 0;  // FFMA a second: also how many instructions of one lane can be issued
     double exponentials = 0;   // ex2.approx
-    double tensor = 0;         // fp16 multiply-adds into fp32 (mma.m16n8k16)
+    double tensor = 0;         // fp16 multiply-adds into fp32 (mma.m16n8k16; Hopper's wgmma makes 1.6 times as many)
     double doubles = 0;        // DFMA
     double read = 0;           // bytes from memory, streaming
     double cached = 0;         // bytes from L2

@@ -121,7 +121,7 @@ class RunOnTheCpu(DeviceCheckTest):
 
 
 EMULATED = os.environ.get("CONVOY_EMULATED_PROGRAM", "")
-RATES = pathlib.Path(EMULATED).with_name("cuda_rates_emulated")
+RATES = pathlib.Path(EMULATED or "none").with_name("cuda_rates_emulated")
 
 
 @unittest.skipUnless(EMULATED and RATES.exists(), "needs the emulation of devices")

@@ -137,6 +137,10 @@ class Parts:
         runs = [self.solve(f"peers, convoy, run {k}", *files, "--epsilon", "0.05std", "--tolerance", "1e-3")
                 for k in (1, 2, 3)]
         yield from runs
+        # What `auto` accelerates with works on the host; this hardly does.
+        for k in (1, 2, 3):
+            yield self.solve(f"peers, anderson, run {k}", *files, "--epsilon", "0.05std", "--tolerance", "1e-3",
+                             "--acceleration", "anderson")
         yield Step("peers: the problem", self.kit.tool("device_check/write_problem.py", runs[0].reads, folder), 20)
         for module, (package, settings) in PEERS.items():
             for setting in settings:

@@ -234,7 +234,7 @@ def markdown(record):
             ("Images: seconds of convoy's phases", solutions(record, "images", "grey,") + solutions(record, "images", "colour,")),
             ("Large problems, and several ranks on one device", solutions(record, "large", "many,") + solutions(record, "large", "shared,")),
             ("Beside other libraries: 50,000 x 50,000 points, d = 64, from points in memory to potentials",
-             solutions(record, "peers", "peers, convoy") + peer_rows(record))):
+             solutions(record, "peers", "peers, ") + peer_rows(record))):
         if body:
             lines += [f"## {title}", "", *body]
     pairs = data(record, "images", "grey, true pairs") + data(record, "images", "colour, true pairs")
