@@ -255,7 +255,7 @@ void declare_pairs(CommandLine& line, SolveOptions& options) {
         ->group("Problem");
 }
 
-void check_pairs(const CommandLine& line, SolveOptions& options) {
+void check_pairs(const Communicator& world, const CommandLine& line, SolveOptions& options) {
     const ProblemOptions& problem = options.problem;
     CONVOY_VALIDATE(problem.target.points.empty(),
                     fmt::format("'{}' has no effect together with --pairs (both sides are cells of SOURCE); leave one "
@@ -275,6 +275,9 @@ void check_pairs(const CommandLine& line, SolveOptions& options) {
                         fmt::format("{}: '{}' has not a weight for each cell of every pair; give a column of the file "
                                     "itself, like obs:growth",
                                     name, *weights));
+    agree(world, [&] {
+        if (world.is_root()) options.solver.check_start();
+    });
     CONVOY_VALIDATE(options.solver.start().has_value(),
                     fmt::format("--init: '{}' is no start of many pairs (they have different points); name one, or "
                                 "leave it out",

@@ -12,8 +12,8 @@
 namespace convoy::app {
 
 void declare_pairs(CommandLine& line, SolveOptions& options);
-// Options that contradict --pairs, or would have no effect. \throws InputError
-void check_pairs(const CommandLine& line, SolveOptions& options);
+// Options that contradict --pairs, or would have no effect. \throws InputError on all ranks. Collective.
+void check_pairs(const Communicator& world, const CommandLine& line, SolveOptions& options);
 // Returns the exit code: the worst of all pairs'. Collective.
 int solve_pairs(const Invocation& invocation, const SolveOptions& options);
 

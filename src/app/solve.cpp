@@ -41,7 +41,7 @@ bool parse(const Invocation& invocation, SolveOptions& options) {
     check_together(line, options.machine);
     check_together(line, options.volume);
     if (!options.pairs.empty()) {
-        check_pairs(line, options);
+        check_pairs(invocation.world, line, options);
         return true;
     }
     CONVOY_VALIDATE(!options.problem.target.points.empty(), fmt::format("no TARGET is given. Usage: convoy {}", usage));
