@@ -11,7 +11,6 @@
 #include <utility>
 #include <vector>
 
-#include "app/chosen_rows.hpp"
 #include "app/exit_codes.hpp"
 #include "app/pair_files.hpp"
 #include "app/pairs_report.hpp"
@@ -98,10 +97,18 @@ class Pairs {
                                 plural(std::ssize(pairs().values), "value", "values"), pairs().column,
                                 plural(cells_->dimension(), "dimension", "dimensions")));
         const io::InputIdentity& all = cells_->input();
-        console.say(fmt::format("cells: {}, {}", io::Location{all.path, all.key}.name(), chosen_rows(all)));
+        console.say(fmt::format(
+            "cells: {}, {} of {}{}", io::Location{all.path, all.key}.name(), count_text(all.rows),
+            plural(all.file_rows, "row", "rows"),
+            all.rows_without_value > 0
+                ? fmt::format(" ({} there)", plural(all.rows_without_value, "row has no value", "rows have no value"))
+                : ""));
+        constexpr std::size_t most_listed = 20;
         std::vector<std::string> values;
-        for (std::size_t k = 0; k < pairs().values.size(); ++k)
+        for (std::size_t k = 0; k < std::min(pairs().values.size(), most_listed); ++k)
             values.push_back(fmt::format("{}: {}", pairs().values[k], pairs().cells[k]));
+        if (pairs().values.size() > most_listed)
+            values.push_back(fmt::format("and {} more", pairs().values.size() - most_listed));
         console.say(fmt::format("{} {}: {}", pairs().column, pairs().order, fmt::join(values, ", ")));
     }
 
@@ -218,11 +225,18 @@ class Pairs {
         for (const PairEnding& ending : endings_)
             if (ending.outcome) report.files.push_back(ending.file);
         const std::string& summary = options_.output.summary;
+        std::string failure;  // costs the file, not the table
         if (!summary.empty()) {
-            report.files.push_back(summary);
-            write_text(world_, summary, summary_json(report), options_.output.overwrite);
+            try {
+                report.files.push_back(summary);
+                write_text(world_, summary, summary_json(report), options_.output.overwrite);
+            } catch (const Failure& error) {
+                report.files.pop_back();
+                failure = error.what();
+            }
         }
         print(world_, summary_text(report));
+        if (!failure.empty()) throw Failure{failure + "; the results themselves are complete"};
 
         // The worst of all.
         const auto any = [&](const auto& holds) { return std::ranges::any_of(endings_, holds); };

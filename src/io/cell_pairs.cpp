@@ -5,8 +5,8 @@
 
 #include <algorithm>
 #include <array>
-#include <map>
-#include <numeric>
+#include <functional>
+#include <memory>
 #include <optional>
 #include <set>
 
@@ -90,26 +90,28 @@ class Choice {
 
     CellPairs made() {
         find_values();
+        const std::vector<std::pair<std::int32_t, std::int32_t>> chosen = pairs_of_levels();
+        constexpr std::int16_t in_no_pair = -1, in_a_pair = 0;
+        std::vector<std::int16_t> group_of_level(levels_.size(), in_no_pair);
+        const auto group_of = [&](std::int32_t level) -> std::int16_t& {
+            return group_of_level[static_cast<std::size_t>(level)];
+        };
+        for (const auto& [source, target] : chosen) group_of(source) = group_of(target) = in_a_pair;
         CellPairs found;
         found.column = column_;
         found.order = order_;
-        for (const auto& [source, target] : pairs_of_levels()) {
-            for (const std::int32_t level : {source, target}) used_.insert(place_[level]);
-            chosen_.emplace_back(place_[source], place_[target]);
+        for (const std::int32_t level : sorted_) {
+            if (group_of(level) == in_no_pair) continue;
+            expect_few(found.values.size() + 1);
+            group_of(level) = static_cast<std::int16_t>(found.values.size());
+            found.values.push_back(levels_.label(level));
+            found.cells.push_back(levels_.rows(level));
         }
-        expect_few(used_.size());
-        std::map<std::size_t, std::size_t> number;
-        for (const std::size_t place : used_) {
-            number.emplace(place, number.size());
-            found.values.push_back(levels_.label(sorted_[place]));
-            found.cells.push_back(levels_.rows(sorted_[place]));
-        }
-        for (const auto& [source, target] : chosen_) found.pairs.emplace_back(number[source], number[target]);
-        for (const std::int32_t level : level_of_row_) {
-            if (level < 0 || levels_.rows(level) == 0) continue;
-            const auto used = number.find(place_[level]);
-            if (used != number.end()) found.group_of_cell.push_back(static_cast<std::int16_t>(used->second));
-        }
+        for (const auto& [source, target] : chosen)
+            found.pairs.emplace_back(static_cast<std::size_t>(group_of(source)),
+                                     static_cast<std::size_t>(group_of(target)));
+        for (const std::int32_t level : level_of_row_)
+            if (level >= 0 && group_of(level) != in_no_pair) found.group_of_cell.push_back(group_of(level));
         return found;
     }
 
@@ -173,7 +175,6 @@ class Choice {
             order_ = "by the alphabet";
             std::ranges::sort(sorted_, {}, label);
         }
-        for (std::size_t place = 0; place < sorted_.size(); ++place) place_[sorted_[place]] = place;
     }
 
     std::int32_t level_of(const std::string& word) const {
@@ -231,12 +232,9 @@ class Choice {
     std::string column_, column_kind_, order_;
     Levels::Order listed_by_ = Levels::Order::met;
     Levels levels_;
-    std::vector<std::int32_t> level_of_row_;     // of the cells that the input chooses
-    std::vector<std::int32_t> sorted_;           // levels that there are, in their order
-    std::map<std::int32_t, std::size_t> place_;  // of a level in it
+    std::vector<std::int32_t> level_of_row_;  // of the cells that the input chooses
+    std::vector<std::int32_t> sorted_;        // levels that there are, in their order
     std::function<std::optional<std::string>(const std::string&)> value_;
-    std::set<std::size_t> used_;                               // places
-    std::vector<std::pair<std::size_t, std::size_t>> chosen_;  // pairs of places
 };
 
 void broadcast(const Communicator& world, CellPairs& pairs) {

@@ -55,16 +55,14 @@ HeldCells::HeldCells(const Communicator& world, const InputOptions& source, cons
                    "beyond what fp64 holds", "give a smaller --source-scale");
     });
 
-    const auto at = [&](std::int64_t row) { return pairs_.group_of_cell.begin() + row; };
-    for (std::size_t group = 0; group < pairs_.values.size(); ++group) {
-        std::vector<std::int64_t> counts;
-        for (std::int64_t rank = 0; rank < pieces_.parts(); ++rank) {
-            const GlobalRun run = pieces_.run(PartIndex{rank});
-            counts.push_back(
-                std::count(at(run.first.value), at(run.first.value + run.count), static_cast<std::int16_t>(group)));
-        }
-        pieces_of_.push_back(Partition::of_counts(counts));
+    // Of each group, how many cells each rank has.
+    std::vector<std::vector<std::int64_t>> counts(pairs_.values.size());
+    for (std::vector<std::int64_t>& of_ranks : counts) of_ranks.resize(static_cast<std::size_t>(world.size()));
+    for (std::size_t rank = 0; rank < static_cast<std::size_t>(world.size()); ++rank) {
+        const GlobalRun run = pieces_.run(PartIndex{static_cast<std::int64_t>(rank)});
+        for (const std::int16_t group : groups_in(run)) ++counts[static_cast<std::size_t>(group)][rank];
     }
+    for (const std::vector<std::int64_t>& of_ranks : counts) pieces_of_.push_back(Partition::of_counts(of_ranks));
     weights_ = {read_weights(world, source, "--source-weights"), read_weights(world, target, "--target-weights")};
 }
 
@@ -88,14 +86,18 @@ HeldCells::Weights HeldCells::read_weights(const Communicator& world, const Inpu
     return {identity.key, std::move(read.local.points)};
 }
 
+std::span<const std::int16_t> HeldCells::groups_in(GlobalRun run) const {
+    return std::span{pairs_.group_of_cell}.subspan(static_cast<std::size_t>(run.first.value),
+                                                   static_cast<std::size_t>(run.count));
+}
+
 // This rank's cells of the group.
 std::vector<double> HeldCells::gathered(std::span<const double> held, std::int64_t width, std::size_t group) const {
     std::vector<double> rows;
-    for (std::int64_t row = 0; row < mine_.count; ++row) {
-        if (pairs_.group_of_cell[static_cast<std::size_t>(mine_.first.value + row)] != static_cast<std::int16_t>(group))
-            continue;
-        const auto at = held.begin() + row * width;
-        rows.insert(rows.end(), at, at + width);
+    auto at = held.begin();
+    for (const std::int16_t other : groups_in(mine_)) {
+        if (static_cast<std::size_t>(other) == group) rows.insert(rows.end(), at, at + width);
+        at += width;
     }
     return rows;
 }

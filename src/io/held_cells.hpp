@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -40,11 +41,11 @@ class HeldCells {
         std::vector<double> values;  // of this rank's cells
     };
     Weights read_weights(const Communicator& world, const InputOptions& input, const std::string& option) const;
+    std::span<const std::int16_t> groups_in(GlobalRun run) const;
     std::vector<double> gathered(std::span<const double> held, std::int64_t width, std::size_t group) const;
 
     CellPairs pairs_;
     InputIdentity input_;  // of all groups' cells
-    std::string conditions_;
     std::vector<std::string> where_;
     Partition pieces_;
     GlobalRun mine_;
