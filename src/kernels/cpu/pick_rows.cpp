@@ -20,6 +20,10 @@ constexpr T infinity = std::numeric_limits<T>::infinity();
 constexpr std::int64_t many_draws = 8;
 constexpr std::int64_t kept_in_order = 128;  // more lower bounds are kept in a heap
 
+double gumbel_number(double uniform) {
+    return -std::log(-std::log(uniform));
+}
+
 // As the kernels bound it (pick_tile.cpp), in units of log 2.
 double gumbel_bound(std::uint64_t random) {
     const auto v = static_cast<double>(~random >> 33);

@@ -93,7 +93,7 @@ class Picking {
         for (std::size_t k = static_cast<std::size_t>(range_.count); k < look_closer.size(); ++k)
             look_closer[k % static_cast<std::size_t>(range_.count)] |= look_closer[k];
         look_closer.resize(static_cast<std::size_t>(range_.count));
-        return chunks_ == 1 ? std::move(parts.front()) : best_of(rule_, parts);
+        return chunks_ == 1 ? std::move(parts.front()) : best_of(parts);
     }
 
  private:
@@ -349,8 +349,10 @@ void pick(const BlockPoints<T>& points, const BlockProblem& problem, const Block
           const Potentials& potentials, double epsilon, const PickRule& rule, Picks& out) {
     out = no_picks(range.count, rule.count);
     if (range.count == 0 || rule.count == 0 || points.side(other(stays)).rows == 0) return;
-    std::vector<char> rows;
-    out = Picking<T>{points, problem, stays, range, potentials, epsilon, rule}.run(rows);
+    std::vector<char> rows(static_cast<std::size_t>(range.count), 1);
+    // Of several draws nothing is known here yet.
+    if (rule.kind != PickRule::Kind::sample || rule.count == 1)
+        out = Picking<T>{points, problem, stays, range, potentials, epsilon, rule}.run(rows);
     look_closer(reference, points.side(other(stays)).rows, stays, range, potentials, epsilon, rule, rows, out);
 }
 
