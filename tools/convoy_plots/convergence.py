@@ -8,14 +8,16 @@ NAME = "convergence"
 SUMMARY = "the marginal error against half-passes or seconds, of one result or several"
 TEACHES = """\
 A line a result. Every other half-pass tells an error: the L1 distance of the plan's marginals from the masses (at most
-2). The dotted line is the tolerance. A disc at the end: converged, a cross: not; the diamond is the error that the
-audit found in double, from the points as given, which decided. Where epsilon changed on the way (annealing, the steps
+2). The dotted line is the tolerance. The mark at the end is the error that the audit found in double, from the points as
+given, which decided: a diamond for a run that converged, a cross for one that did not. Where epsilon changed on the way (annealing, the steps
 of progressive OT), it is drawn below: the error rises when it falls, and only the last stage is the answer's.
 Work before the first half-pass (a start from a sub-sample, say) is not in the history.
 
   convoy-plot convergence run.h5 -o run.png
   convoy-plot convergence plain.h5 anderson.h5 coarse.h5 --labels plain,Anderson,coarse -o race.pdf
   convoy-plot convergence run.h5 --against seconds -o run.svg"""
+
+END = {True: "D", False: "X"}  # converged or not
 
 
 def options(add):
@@ -65,13 +67,10 @@ def draw(files, against="half-passes", labels=None):
         known = np.isfinite(error) & (error > 0)
         label = labels[number] if labels else style.short(file.name)
         above.plot(at[known], error[known], label=label, marker="." if known.sum() <= 60 else "", **look)
-        if known.any():
-            done = file.status == "converged"
-            above.plot(at[known][-1:], error[known][-1:], "o" if done else "X", color=look["color"], ms=8, zorder=4,
-                       markeredgecolor="white")
         audited = file.number("solution", "audited_error")
-        if audited > 0:
-            above.plot(at[-1:], [audited], "D", color="white", markeredgecolor=look["color"], ms=6, zorder=5)
+        end = audited if audited > 0 else error[known][-1] if known.any() else np.nan
+        above.plot(at[-1:], [end], *END[file.status == "converged"], color=look["color"], markeredgecolor="white",
+                   ms=9, zorder=5)
         for first, last, goal in goals(file, at, epsilon):
             if goal > 0 and file.is_model:
                 above.plot([first, last], [goal, goal], ":", color=style.GREY, lw=1.2)
@@ -87,7 +86,7 @@ def draw(files, against="half-passes", labels=None):
 
 def finish(above, below, files, against, all_goals, ticker):
     from matplotlib.lines import Line2D
-    above.set_yscale("log")
+    style.logarithmic(above.yaxis)
     above.grid(axis="y", color="#e6e6e6", lw=0.6)
     above.set_axisbelow(True)
     above.set_ylabel("marginal error (L1)")
@@ -95,20 +94,19 @@ def finish(above, below, files, against, all_goals, ticker):
     last.set_xlabel("half-passes" if against == "half-passes" else "seconds of solving")
     last.set_xlim(left=0)
     if against == "half-passes":
-        last.xaxis.set_major_locator(ticker.MaxNLocator(integer=True))
+        last.xaxis.set_major_locator(ticker.MaxNLocator(integer=True, steps=(1, 2, 5, 10)))
     if below:
-        below.set_yscale("log")
-        style.plain_logarithms(below.yaxis)
+        style.logarithmic(below.yaxis, small=True)
         below.set_ylabel("epsilon\n(units of the cost)")
     handles, names = above.get_legend_handles_labels() if len(files) > 1 else ([], [])
     goal_name = f"tolerance {min(all_goals):g}" if len(all_goals) == 1 else "tolerance"
-    handles += [Line2D([], [], ls=":", color=style.GREY), Line2D([], [], ls="", marker="D", color="white",
-                                                                 markeredgecolor=style.GREY)]
-    names += [goal_name, "audited error"]
-    for marker, word, status in ("o", "converged", True), ("X", "not converged", False):
-        if any((file.status == "converged") is status for file in files):
-            handles.append(Line2D([], [], ls="", marker=marker, color=style.GREY, ms=8, markeredgecolor="white"))
-            names.append(word)
+    handles.append(Line2D([], [], ls=":", color=style.GREY))
+    names.append(goal_name)
+    for converged, words in (True, "audited error, converged"), (False, "audited error, not converged"):
+        if any((file.status == "converged") is converged for file in files):
+            handles.append(Line2D([], [], ls="", marker=END[converged][0], color=style.GREY, ms=9,
+                                  markeredgecolor="white"))
+            names.append(words)
     above.legend(handles, names, loc="upper right")
     above.set_title("Convergence" if len(files) > 1 else title_of(files[0]))
 

@@ -9,7 +9,7 @@ SUMMARY = "values, half-passes and KL against epsilon, of several results"
 TEACHES = """\
 Solve one problem at several epsilons, then draw them together. Towards the left the plan is sharper: the transport cost
 falls to that of the optimal plan, KL (to the product of the masses, in nats) rises, half-passes become more. Results
-that did not converge are crosses. Results are of one problem: the same points and the same cost.
+that did not converge are crosses beside the lines. Results are of one problem: the same points and the same cost.
 
   for e in 0.3 0.1 0.03 0.01 0.003; do convoy solve a.npy b.npy --epsilon ${e}std -o e$e.h5; done
   convoy-plot epsilons e*.h5 -o sweep.png"""
@@ -51,7 +51,7 @@ def draw(files):
 
     def line(where, values, number, label=None):
         look = style.series(number)
-        where.plot(epsilon, values, color=look["color"], ls=style.DASHES[number], label=label)
+        where.plot(epsilon[converged], values[converged], color=look["color"], ls=style.DASHES[number], label=label)
         where.plot(epsilon[converged], values[converged], "o", color=look["color"], ms=6)
         where.plot(epsilon[~converged], values[~converged], "X", color=look["color"], ms=8)
 
@@ -67,7 +67,7 @@ def draw(files):
     axes[2].set_ylabel("KL to the product of the masses (nats)")
     axes[2].set_ylim(bottom=0)
     for axis, title in zip(axes, ("Values", "Work", "Sharpness")):
-        axis.set_xscale("log")
+        style.logarithmic(axis.xaxis, small=True)
         axis.set_xlabel("epsilon (units of the cost)")
         axis.set_title(title)
         axis.grid(color="#e6e6e6", lw=0.6)

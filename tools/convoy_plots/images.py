@@ -23,7 +23,7 @@ NEAREST_AT_ONCE = 2 ** 22
 
 
 def options(add):
-    pixels.options(add, required=True)
+    pixels.options(add)
     add("--count", type=positive, default=12, metavar="N", help="source images (default: %(default)s)")
     add("--rows", type=rows_asked, metavar="I,J,...", help="which of the source's, counted from 0")
     add("--source", metavar="FILE.npy", help="the points that move, where they are not found")
@@ -37,10 +37,10 @@ def rows_asked(text):
 rows_asked.__name__ = "list of row numbers"
 
 
-def draw(files, shape, order="pixels", range=None, count=12, rows=None, source=None, target=None):
+def draw(files, shape=None, order=None, range=None, count=12, rows=None, source=None, target=None):
     with Transport(files, source, target) as transport:
         moving = transport.moving
-        look = pixels.Pixels(shape, order, moving.dimension, transport.about.path)
+        look = pixels.Pixels(shape or transport.image_shape, order, moving.dimension, transport.about.path)
         rows = choose(transport, rows, count)
         starts = rows_of(moving, rows)
         images = rows_of(transport.images, rows) if transport.images else None

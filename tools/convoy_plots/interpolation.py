@@ -26,7 +26,7 @@ def options(add):
     add("--most", type=positive, default=3000, metavar="N", help="points of a frame to draw (default: %(default)s)")
     add("--source", metavar="FILE.npy", help="the source's points, where they are not found")
     add("--target", metavar="FILE.npy", help="the target's")
-    pixels.options(add, required=False)
+    pixels.options(add)
     add("--count", type=positive, default=6, metavar="N", help="images to follow, with --shape (default: %(default)s)")
 
 
@@ -47,7 +47,7 @@ def way(file, of):
     return next((kind for kind in ((of,) if of else ("points", "samples")) if file.has(f"interpolation/{kind}_0")), None)
 
 
-def draw(files, of=None, most=3000, source=None, target=None, shape=None, order="pixels", range=None, count=6):
+def draw(files, of=None, most=3000, source=None, target=None, shape=None, order=None, range=None, count=6):
     query = [file for file in files if file.kind == "query"]
     if len(query) != 1:
         raise Refused(f"{files[-1].path}: one query is drawn, with its result or without")
@@ -124,19 +124,22 @@ def frames(query, times, clouds, kind, most, source, target):
             axis.set_aspect("equal", adjustable="box")
         else:
             axis.set_yticks([])
-    figure.supxlabel(plane.labels[0], fontsize=10)
-    figure.supylabel(plane.labels[1], fontsize=10)
+    for axis in axes[-1] if len(times) == axes.size else axes.flat[len(times) - columns:len(times)]:
+        axis.set_xlabel(plane.short_labels[0])
+        axis.xaxis.set_tick_params(labelbottom=True)
+    for axis in axes[:, 0]:
+        axis.set_ylabel(plane.short_labels[1])
     what = "the source's points on their way to their images" if kind == "points" else "pairs drawn from the plan"
     shown = f"{len(rows):,} of {clouds[0].count:,} points" if len(rows) < clouds[0].count else f"{len(rows):,} points"
     names = (label_of(query.attributes(f"inputs/{side}")) for side in ("source", "target"))
     title = " to ".join(style.short(name, 40) for name in names)
-    figure.suptitle(f"{title}: {what}, {shown}" + (f"\n{plane.note}" if plane.note else ""), fontsize=10, x=0.01, ha="left")
+    figure.suptitle(f"{title}: {what}, {shown}" + (f"\n{plane.note}{plane.shares}" if plane.note else ""), fontsize=10, x=0.01, ha="left")
     if known:
         from matplotlib.lines import Line2D
         colours = {"on the way": style.IMAGE, "source": style.SOURCE, "target": style.TARGET}
         names = ["on the way"] + [name for _, name in known]
-        figure.legend([Line2D([], [], ls="", marker="o", color=colours[name], ms=5) for name in names], names,
-                      loc="outside lower center", ncols=3)
+        style.legend_below(figure, [Line2D([], [], ls="", marker="o", color=colours[name], ms=5) for name in names],
+                           names, 3)
     return figure
 
 

@@ -45,44 +45,57 @@ def draw(files, lines=150, most=3000, source=None, target=None):
     steps = len(model.numbers("steps/epsilon"))
     followed = steps > 1 and model.has("steps/source_2")
     if followed or mapped:
-        figure = plt.figure(figsize=(10.4, 5.6))
-        left, right = figure.subfigures(1, 2, width_ratios=[1.9, 1])
-        ways(left, model, mapped, steps if followed else 1, lines, most, source, target)
+        drawn = Ways(model, mapped, steps if followed else 1, lines, most, source, target)
+        width, height = style.size_for(drawn.everything(), 7)
+        figure = plt.figure(figsize=(width + 3.6, max(height, 5)))
+        left, right = figure.subfigures(1, 2, width_ratios=[width, 3.6])
+        legend = drawn.draw(left)
+        style.legend_below(figure, *legend, 3)
     else:
-        figure = plt.figure(figsize=(4.6, 5.6))
-        right = figure
+        figure = right = plt.figure(figsize=(4.6, 5.6))
     step_figures(right, model)
     return figure
 
 
-def ways(figure, model, mapped, steps, lines, most, source, target):
-    from matplotlib.collections import LineCollection
-    from matplotlib.lines import Line2D
-    start, end = cloud_of(model, "source", source), cloud_of(model, "target", target)
-    if mapped and mapped.attributes("inputs/points").get("checksum") != model.attributes("inputs/source").get("checksum"):
-        raise Refused(f"{mapped.path}: maps other points than the source of {model.path}; map that")
-    plane = Plane([start.rows(sample(start.count, most)), end.rows(sample(end.count, most))], "source and target")
-    axes = figure.subplots()
-    clouds = [start.rows] + [lambda rows, k=k: model.rows(f"steps/source_{k}", rows) for k in range(2, steps + 1)]
-    if mapped:
-        clouds.append(images_of(mapped).rows)
-    size = float(np.clip(8000 / max(min(start.count, most), 1), 2.5, 20))
-    for cloud, colour, marker, level in (end, style.TARGET, "s", 2), (start, style.SOURCE, "o", 0):
-        axes.scatter(*plane(cloud.rows(sample(cloud.count, most)), level).T, s=size, color=colour, marker=marker,
-                     linewidths=0, alpha=0.45, rasterized=True)
-    rows = sample(start.count, lines, seed=1)
-    path = np.stack([plane(cloud(rows), 2 * k / max(len(clouds) - 1, 1)) for k, cloud in enumerate(clouds)], 1)
-    axes.add_collection(LineCollection(path, colors=style.IMAGE, linewidths=0.6, alpha=0.6, zorder=2))
-    axes.scatter(*path[:, 1:].reshape(-1, 2).T, s=5, color=style.IMAGE, linewidths=0, alpha=0.8, zorder=3)
-    plane.dress(axes, {"source": 0.0, "target": 2.0})
-    reached = "" if mapped else "; the last step's images are not drawn"
-    axes.set_title(f"{style.short(model.name)}: {len(rows):,} points through the steps{reached}"
-                   + (f"\n{plane.note}" if plane.note else ""))
-    drawn = [("source", {"marker": "o", "color": style.SOURCE, "ls": ""}),
-             ("target", {"marker": "s", "color": style.TARGET, "ls": ""}),
-             ("path, a dot after each step", {"marker": ".", "color": style.IMAGE, "lw": 0.8})]
-    figure.legend([Line2D([], [], **look) for _, look in drawn], [name for name, _ in drawn],
-                  loc="outside lower center", ncols=3)
+class Ways:
+    """Source, target, and some points' way from one to the other, in the plane."""
+
+    def __init__(self, model, mapped, steps, lines, most, source, target):
+        start, end = cloud_of(model, "source", source), cloud_of(model, "target", target)
+        if mapped and mapped.attributes("inputs/points").get("checksum") != \
+                model.attributes("inputs/source").get("checksum"):
+            raise Refused(f"{mapped.path}: maps other points than the source of {model.path}; map that")
+        ends = [cloud.rows(sample(cloud.count, most)) for cloud in (start, end)]
+        self.plane = Plane(ends, "source and target")
+        self.source, self.target = self.plane(ends[0], 0), self.plane(ends[1], 2)
+        clouds = [start.rows] + [lambda rows, k=k: model.rows(f"steps/source_{k}", rows) for k in range(2, steps + 1)]
+        if mapped:
+            clouds.append(images_of(mapped).rows)
+        self.rows = sample(start.count, lines, seed=1)
+        self.path = np.stack([self.plane(cloud(self.rows), 2 * k / max(len(clouds) - 1, 1))
+                              for k, cloud in enumerate(clouds)], 1)
+        self.title = f"{style.short(model.name)}: {len(self.rows):,} points through the steps" + \
+            ("" if mapped else "; the last step's images are not drawn")
+
+    def everything(self):
+        return np.concatenate([self.source, self.target, self.path.reshape(-1, 2)])
+
+    def draw(self, figure):
+        """Handles and names of the legend."""
+        from matplotlib.collections import LineCollection
+        from matplotlib.lines import Line2D
+        axes = figure.subplots()
+        size = float(np.clip(8000 / len(self.source), 2.5, 20))
+        for points, colour, marker in (self.target, style.TARGET, "s"), (self.source, style.SOURCE, "o"):
+            axes.scatter(*points.T, s=size, color=colour, marker=marker, linewidths=0, alpha=0.45, rasterized=True)
+        axes.add_collection(LineCollection(self.path, colors=style.IMAGE, linewidths=0.6, alpha=0.6, zorder=2))
+        axes.scatter(*self.path[:, 1:].reshape(-1, 2).T, s=5, color=style.IMAGE, linewidths=0, alpha=0.8, zorder=3)
+        self.plane.dress(axes, {"source": 0.0, "target": 2.0})
+        axes.set_title(self.title + (f"\n{self.plane.note}" if self.plane.note else ""))
+        drawn = {"source": {"marker": "o", "color": style.SOURCE, "ls": ""},
+                 "target": {"marker": "s", "color": style.TARGET, "ls": ""},
+                 "path, a dot after each step": {"marker": ".", "color": style.IMAGE, "lw": 0.8}}
+        return [Line2D([], [], **look) for look in drawn.values()], list(drawn)
 
 
 def step_figures(figure, model: ConvoyFile):
@@ -100,12 +113,11 @@ def step_figures(figure, model: ConvoyFile):
     axes[0].set_ylim(0, 1.55)
     axes[0].set_yticks([0, 0.5, 1])
     axes[0].legend(loc="upper left")
-    axes[0].set_title(f"Steps ({model.text('steps', 'schedule') or 'schedule not known'})")
+    axes[0].set_title(f"Steps, schedule {style.short(model.text('steps', 'schedule') or 'not known', 24)}")
     axes[1].plot(number, columns["epsilon"], color=style.SERIES[0], marker=dots)
     axes[1].set_ylabel("epsilon\n(units of the cost)")
     if columns["epsilon"].max() > 5 * columns["epsilon"].min() > 0:
-        axes[1].set_yscale("log")
-        style.plain_logarithms(axes[1].yaxis)
+        style.logarithmic(axes[1].yaxis, small=True)
     else:
         axes[1].set_ylim(0, columns["epsilon"].max() * 1.15)
     axes[2].bar(number, columns["half_passes"], color=style.SERIES[0], width=0.7)

@@ -8,15 +8,17 @@ from . import style
 from .refused import Refused
 
 ORDERS = ("pixels", "planes")
+CHANNELS = (1, 3, 4)
 
 
-def options(add, required):
-    add("--shape", required=required, metavar="HxW[xC]",
-        help="of an image, height by width, x3 for colour: 28x28, 32x32x3")
-    add("--order", choices=ORDERS, default="pixels",
-        help="of a colour image's numbers: pixels (red, green and blue of a pixel together, the default) or planes (all "
-             "red first, as in CIFAR-10's files)")
-    add("--range", type=limits, metavar="BLACK,WHITE", help="values (default: those of the images drawn)")
+def options(add):
+    add("--shape", metavar="HxW[xC]", help="of an image, height by width, x3 for colour: 28x28, 32x32x3, or 3x32x32 with "
+                                           "--order planes (default: what the file says of its points, if it does)")
+    add("--order", choices=ORDERS,
+        help="of a colour image's numbers: pixels (red, green and blue of a pixel together: the default for 32x32x3) or "
+             "planes (all red first, as in CIFAR-10's files: the default for 3x32x32)")
+    add("--range", type=limits, metavar="BLACK,WHITE", help="values (default: 0,1 or -1,1 or 0,255 where the images "
+                                                            "drawn lie so, else their extremes)")
 
 
 def limits(text):
@@ -29,16 +31,28 @@ def limits(text):
 limits.__name__ = "pair of numbers BLACK,WHITE"
 
 
+def shape_of(identity):
+    """What a file says of its points: the shape of an image, or nothing."""
+    shape = identity.get("image")
+    return shape if isinstance(shape, str) and shape and not identity.get("grayscale") else None
+
+
 class Pixels:
     def __init__(self, shape, order, dimension, what):
-        found = re.fullmatch(r"(\d{1,6})x(\d{1,6})(?:x([134]))?", shape)
-        if not found:
-            raise Refused(f"--shape {shape}: is HEIGHTxWIDTH or HEIGHTxWIDTHx3, such as 28x28")
-        self.height, self.width, self.channels = (int(word or 1) for word in found.groups())
-        if self.height * self.width * self.channels != dimension:
-            raise Refused(f"--shape {shape}: has {self.height * self.width * self.channels:,} numbers, but the points of "
-                          f"{what} have {dimension:,}{guess(dimension)}")
-        self.planes = order == "planes"
+        if not shape:
+            raise Refused(f"{what}: does not say what shape its images have; give --shape{guess(dimension)}")
+        found = re.fullmatch(r"(\d{1,6})x(\d{1,6})(?:x(\d{1,6}))?", shape)
+        sizes = [int(word) for word in found.groups() if word] if found else []
+        first = len(sizes) == 3 and sizes[2] not in CHANNELS and sizes[0] in CHANNELS
+        if not sizes or 0 in sizes or (len(sizes) == 3 and not first and sizes[2] not in CHANNELS):
+            raise Refused(f"--shape {shape}: is no HEIGHTxWIDTH or HEIGHTxWIDTHx3, such as 28x28")
+        if len(sizes) == 2:
+            sizes.append(1)
+        self.height, self.width, self.channels = sizes[1:] + sizes[:1] if first else sizes
+        if math.prod(sizes) != dimension:
+            raise Refused(f"--shape {shape}: has {math.prod(sizes):,} numbers, but the points of {what} have "
+                          f"{dimension:,}{guess(dimension)}")
+        self.planes = order == "planes" if order else first
 
     def image(self, point):
         if self.planes:

@@ -28,15 +28,17 @@ class Plane:
         self.dimension = arrays[0].shape[1]
         self.projected = self.dimension > 2
         self.labels = ("coordinate 1", "coordinate 2")
-        self.note = ""
+        self.short_labels, self.note, self.shares = self.labels, "", ""
         if self.dimension == 1:
-            self.labels = ("coordinate", "")
+            self.labels = self.short_labels = ("coordinate", "")
         elif self.projected:
             together = np.concatenate(arrays)
             self.centre = together.mean(0)
             self.directions, shares = principal_directions(together - self.centre)
             self.labels = tuple(f"principal component {k + 1} ({share:.0%} of variance)"
                                 for k, share in enumerate(shares))
+            self.short_labels = ("component 1", "component 2")
+            self.shares = ": {:.0%} and {:.0%} of variance".format(*shares)
             self.note = f"principal components of {of}, d = {self.dimension:,}"
 
     def __call__(self, points, level=0.0):

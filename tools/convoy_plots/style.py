@@ -1,6 +1,9 @@
 """Colours (Okabe and Ito's, told apart by colour-blind readers too), sizes and numbers; and how a picture is saved."""
+import math
 import os
 import tempfile
+
+import numpy as np
 
 from .refused import Refused
 
@@ -38,17 +41,30 @@ def short(text, most=48):
     return text if len(text) <= most else text[:most // 2 - 1] + "\u2026" + text[-(most // 2):]
 
 
-def plain_logarithms(axis):
-    """Plain numbers at 1, 2 and 5 times the powers of ten where there are few of those, else powers alone."""
-    import math
+def power(value, _=None):
+    """A tick's label: 0.001, 5, 2e-05, 1e+06."""
+    return f"{value:,.6g}" if 1e-3 <= value < 1e6 else f"{value:.0e}" if value > 0 else "0"
 
+
+def logarithmic(axis, small=False):
+    """After all is drawn: a logarithmic axis with plain numbers, and enough of them, or few where it is small."""
     from matplotlib import ticker
+    axis.axes.set(**{f"{axis.axis_name}scale": "log"})
     low, high = axis.get_view_interval()
-    decades = math.log10(high / low) if low > 0 and high > 0 else 1
-    if decades < 3:
-        axis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5) if decades > 0.5 else range(1, 10)))
-        axis.set_major_formatter("{x:,.6g}")
+    decades = math.log10(high / low) if 0 < low < high else 1
+    subs = (1,) if decades > (1.6 if small else 3) else (1, 2, 5) if decades > 0.7 else tuple(range(1, 10))
+    axis.set_major_locator(ticker.LogLocator(subs=subs, numticks=4 if small else 8))
+    axis.set_major_formatter(power)
+    axis.set_minor_formatter(ticker.NullFormatter())
+    if len(subs) > 1:
         axis.set_minor_locator(ticker.NullLocator())
+
+
+def size_for(points, width, least=0.5, most=1.25):
+    """Inches of a figure whose axes have about the shape of the points (n x 2), all of equal scale."""
+    spread = points.max(0) - points.min(0)
+    shape = float(np.clip(spread[1] / spread[0], least, most)) if spread[0] > 0 else 1
+    return width, (width - 0.8) * shape + 1.5
 
 
 def format_of(path):
@@ -99,3 +115,11 @@ def check_output(path, overwrite):
         raise Refused(f"{path}: the folder may not be written to; choose another")
     if os.path.lexists(str(path)) and not overwrite:
         raise Refused(f"{path}: exists already; --overwrite replaces it")
+
+
+def legend_below(figure, handles, names, columns, **more):
+    """Under everything else, in a strip that is kept free for it."""
+    inches = 0.22 * -(-len(names) // columns) + 0.12
+    share = inches / figure.get_size_inches()[1]
+    figure.get_layout_engine().set(rect=(0, share, 1, 1 - share))
+    return figure.legend(handles, names, loc="lower center", ncols=columns, **more)

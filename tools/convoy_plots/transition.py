@@ -51,7 +51,7 @@ def heat_map(file, values, sources, targets, show):
     cell = 0.52 if max(g, h) <= 25 else 0.36 if max(g, h) <= MOST_VALUES else max(0.12, 9 / max(g, h))
     names = [style.short(name, 32) for name in sources], [style.short(name, 32) for name in targets]
     margin = 0.085 * max(len(name) for name in names[0]), 0.085 * max(len(name) for name in names[1])
-    figure, axes = plt.subplots(figsize=(max(4.8, cell * h + margin[0] + 1.9), max(3, cell * g + margin[1] + 1.3)))
+    figure, axes = plt.subplots(figsize=(max(5.2, cell * h + margin[0] + 1.9), max(3, cell * g + margin[1] + 1.3)))
     shown = axes.imshow(values, cmap="Blues", vmin=0, vmax=max(np.nanmax(values), 1e-12) if show == "joint" else 1,
                         aspect="equal" if 0.3 < g / h < 3 else "auto")
     axes.set_xticks(range(h), names[1], rotation=45, ha="right", rotation_mode="anchor")
@@ -72,7 +72,7 @@ def heat_map(file, values, sources, targets, show):
     title = f"Transitions by {column}, {show}"
     if np.isfinite(same).all():
         title += f"\n{same[0]:.1%} of the mass stays in its group ({same[1]:.1%} if independent)"
-    axes.set_title(title, loc="left")
+    figure.suptitle(title, fontsize=11, x=0.01, ha="left")
     return figure
 
 

@@ -3,6 +3,7 @@ import contextlib
 
 from .clouds import Cloud, cloud_of, images_of, label_of
 from .files import model_of
+from .pixels import shape_of
 from .refused import Refused
 
 
@@ -51,6 +52,7 @@ class Transport:
         self.destination = cloud_of(knows, destination, target, "--target")
         self.names = (label_of(at[0].attributes(f"inputs/{at[1]}")),
                       label_of(knows.attributes(f"inputs/{destination}")))
+        self.image_shape = shape_of(at[0].attributes(f"inputs/{at[1]}"))
         self.result, self.backward = result, backward
         self.images, self.images_are = None, ""
         if mapped:

@@ -69,31 +69,38 @@ def picture(transport, most, lines):
     moving, destination, images = transport.moving, transport.destination, transport.images
     plane = plane_of(moving, destination, most)
     levels = {"source": 0.0, "images": 1.0, "target": 2.0}
-    figure, axes = plt.subplots(figsize=(7.2, 6) if plane.dimension > 1 else (7.2, 3.4))
     rows = sample(moving.count, most)
     starts, ends = plane(moving.rows(rows), 0), plane(destination.rows(sample(destination.count, most)), 2)
-    size = float(np.clip(9000 / max(len(starts), 1), 3, 26))
+    middle = plane(images.rows(rows), 1) if images else starts
+    figure, axes = plt.subplots(figsize=style.size_for(np.concatenate([starts, ends, middle]), 7)
+                                if plane.dimension > 1 else (7.2, 3.4))
+    size = float(np.clip(7000 / max(len(starts), 1), 3, 24))
     flat = {"linewidths": 0, "rasterized": True}
-    axes.scatter(*ends.T, s=size, color=style.TARGET, marker="s", alpha=0.75,
+    axes.scatter(*ends.T, s=size, color=style.TARGET, marker="s", alpha=0.6,
                  label=label("target", transport.names[1], destination, len(ends)), zorder=1, **flat)
-    axes.scatter(*starts.T, s=size, color=style.SOURCE, marker="o", alpha=0.75,
+    axes.scatter(*starts.T, s=size, color=style.SOURCE, marker="o", alpha=0.6,
                  label=label("source", transport.names[0], moving, len(starts)), zorder=1, **flat)
     if images:
-        axes.scatter(*plane(images.rows(rows), 1).T, s=size * 0.7, color=style.IMAGE, marker="D", alpha=0.8,
+        axes.scatter(*middle.T, s=size * 0.5, color=style.IMAGE, marker="D", alpha=0.8,
                      label=f"images ({transport.images_are})", zorder=3, **flat)
     what = draw_lines(axes, plane, transport, lines)
     plane.dress(axes, levels)
-    title = f"{style.short(transport.names[0], 40)} to {style.short(transport.names[1], 40)}"
-    if transport.about.kind == "points":
-        title += f", {transport.about.text('model', 'command')}" * bool(transport.about.text("model", "command"))
+    title = f"{style.short(transport.names[0], 40)} to {style.short(transport.names[1], 40)}, " + method(transport)
     axes.set_title(title + (f"\n{plane.note}" if plane.note else ""))
     handles, names = axes.get_legend_handles_labels()
     if what:
         from matplotlib.lines import Line2D
-        handles.append(Line2D([], [], color=style.GREY, lw=1))
+        handles.append(Line2D([], [], color="#333333", lw=0.8))
         names.append(what)
-    figure.legend(handles, names, loc="outside lower center", ncols=2, markerscale=2 if size < 8 else 1.3)
+    style.legend_below(figure, handles, names, 2, markerscale=2 if size < 8 else 1.3)
     return figure
+
+
+def method(transport):
+    """By which command, at what epsilon."""
+    file, group = (transport.result, "solution") if transport.result else (transport.about, "model")
+    command, epsilon = file.command if file is transport.result else file.text("model", "command"), file.number(group, "epsilon")
+    return f"{style.short(command)}, epsilon {epsilon:.4g}"
 
 
 def label(role, name, cloud, drawn):
@@ -120,6 +127,6 @@ def draw_lines(axes, plane, transport, lines):
         else:
             return ""
     starts = plane(rows_of(transport.moving, rows), 0)
-    axes.add_collection(LineCollection(np.stack([starts, ends], 1), colors=style.GREY, linewidths=0.7, alpha=0.7,
+    axes.add_collection(LineCollection(np.stack([starts, ends], 1), colors="#333333", linewidths=0.6, alpha=0.75,
                                        zorder=2))
     return what
