@@ -11,6 +11,9 @@ SOURCE, TARGET, IMAGE, GREY = "#0072B2", "#E69F00", "#000000", "#777777"
 SERIES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 DASHES = ("-", "--", "-.", (0, (1, 1)))
 FORMATS = ("png", "pdf", "svg")
+# No dates: the same picture is the same bytes.
+METADATA = {"png": {"Software": None}, "pdf": {"CreationDate": None, "Producer": None, "Creator": None},
+            "svg": {"Date": None, "Creator": None}}
 
 
 def plotter():
@@ -77,10 +80,8 @@ def format_of(path):
 def save(figure, path, dpi):
     """Whole or not at all, and the same bytes for the same picture."""
     suffix = format_of(path)
-    metadata = {"png": {"Software": None}, "pdf": {"CreationDate": None, "Producer": None, "Creator": None},
-                "svg": {"Date": None, "Creator": None}}[suffix]
     with replacing(path) as part:
-        figure.savefig(part, format=suffix, dpi=dpi, metadata=metadata)
+        figure.savefig(part, format=suffix, dpi=dpi, metadata=METADATA[suffix])
 
 
 class replacing:
