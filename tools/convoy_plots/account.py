@@ -111,8 +111,8 @@ def convergence_section(file, more=()):
                      f"{number(solution.get('work', math.nan), 4)}"),
             ("start", solution.get("start", ""))]
     return section("Did it converge, and how do we know?", facts(rows), tag("p", how, class_="note"), drawn(
-        lambda: picture(convergence.draw([file]), "The error against half-passes" + (
-            "; below, epsilon on the way" if file.is_model else "") + ".", "marginal error against half-passes"),
+        lambda: picture(convergence.draw([file]), "The error against half-passes; below, epsilon where it changed on "
+                        "the way.", "marginal error against half-passes"),
         "the history"), steps_part(file, more), terms_part(file))
 
 
@@ -174,7 +174,7 @@ def values_section(file):
         parts.append(facts([("model", model.get("absolute_path") or model.get("path", "")), ("made by", model.get("command", "")),
                             ("cost", model.get("cost", "")), ("epsilon", model.get("epsilons") or model.get("epsilon", "")),
                             ("direction", model.get("direction", "")), ("debiased", model.get("debiased", "")),
-                            ("images", " \u00d7 ".join(number(int(size)) for size in file.shape("points")))]))
+                            ("images", " \u00d7 ".join(number(int(size)) for size in file.shape("points", 2)))]))
     return section("Values" if rows else "The map", *parts)
 
 
@@ -193,7 +193,8 @@ def warnings_of(file):
     """What a reader should not overlook."""
     found, solution = [], file.attributes("solution")
     if file.status not in ("converged", "done"):
-        found.append(f"{file.name}: {words(file.status) or 'its status is not known'}. {solution.get('reason', '')}")
+        reason = f" ({solution['reason']})" if solution.get("reason") else ""
+        found.append(f"{file.name}: {words(file.status) or 'its status is not known'}{reason}.")
     audited, goal = solution.get("audited_error"), solution.get("tolerance")
     if isinstance(audited, float) and isinstance(goal, float) and not audited <= goal and file.status == "converged":
         found.append(f"{file.name}: the audited error {audited:.2e} is above the goal {goal:.2e}.")

@@ -9,7 +9,7 @@ import numpy as np
 
 from . import cells
 from .crc32c import crc32c
-from .files import MOST_NUMBERS, ConvoyFile, pick_rows, reading
+from .files import MOST_NUMBERS, pick_rows, reading
 from .refused import Refused
 
 CHECKED_NUMBERS = 2 ** 27  # beyond, the checksum would take too long
@@ -70,10 +70,7 @@ def cloud_of(file, side, given=None, option=None):
     if given:
         return _given(file, side, given)
     if file.has(f"{side}/points"):
-        shape = file.shape(f"{side}/points")
-        if len(shape) != 2:
-            raise Refused(f"{file.path}: {side}/points is no matrix; make the file anew")
-        return Cloud(*shape, lambda rows: file.rows(f"{side}/points", rows))
+        return matrix_of(file, f"{side}/points")
     identity = file.attributes(f"inputs/{side}")
     if not identity:
         raise Refused(f"{file.path}: does not say what its {side} was; give {option} FILE.npy")
@@ -152,10 +149,6 @@ def _hdf5(path, key, where, option):
     return Cloud(count if chosen is None else len(chosen), dimension, read)
 
 
-def images_of(file):
-    """Points a file of mapped points holds."""
-    assert isinstance(file, ConvoyFile)
-    shape = file.shape("points")
-    if len(shape) != 2:
-        raise Refused(f"{file.path}: points is no matrix; make the file anew")
-    return Cloud(*shape, lambda rows: file.rows("points", rows))
+def matrix_of(file, path):
+    """A dataset of a file of Convoy's, a row a point."""
+    return Cloud(*file.shape(path, 2), lambda rows: file.rows(path, rows))

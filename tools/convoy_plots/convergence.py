@@ -107,7 +107,7 @@ def finish(above, below, files, against, all_goals, ticker):
             handles.append(Line2D([], [], ls="", marker=END[converged][0], color=style.GREY, ms=9,
                                   markeredgecolor="white"))
             names.append(words)
-    above.legend(handles, names, loc="upper right")
+    above.legend(handles, names, loc="best")
     above.set_title("Convergence" if len(files) > 1 else title_of(files[0]))
 
 

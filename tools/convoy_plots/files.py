@@ -123,14 +123,18 @@ class ConvoyFile:
         value = self.attributes(group).get(name)
         return value if isinstance(value, str) else ""
 
-    def shape(self, path):
-        return self._dataset(path).shape
+    def shape(self, path, dimensions):
+        """\\raises Refused if it has not so many dimensions"""
+        shape = self._dataset(path).shape
+        if len(shape) != dimensions:
+            raise Refused(f"{self.path}: {path} has {len(shape)} dimensions instead of {dimensions}; make it anew")
+        return shape
 
     def read(self, path, dimensions=None):
         """A whole dataset. \\raises Refused also if it has not so many dimensions"""
         dataset = self._dataset(path)
-        if dimensions is not None and dataset.ndim != dimensions:
-            raise Refused(f"{self.path}: {path} has {dataset.ndim} dimensions instead of {dimensions}; make it anew")
+        if dimensions is not None:
+            self.shape(path, dimensions)
         if dataset.size > MOST_NUMBERS:
             raise Refused(f"{self.path}: {path} is too large for a picture ({dataset.size:,} numbers)")
         with reading(self.path, path):

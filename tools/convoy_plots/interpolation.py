@@ -2,7 +2,7 @@
 import numpy as np
 
 from . import pixels, style
-from .clouds import Cloud, cloud_of, label_of, sample
+from .clouds import cloud_of, label_of, matrix_of, sample
 from .files import model_of
 from .projection import Plane
 from .refused import Refused
@@ -55,7 +55,7 @@ def draw(files, of=None, most=3000, source=None, target=None, shape=None, order=
     kind, times = way(query, of), moments(query)
     if not kind or times is None:
         raise Refused(f"{query.path}: has no interpolation of {of or 'points or samples'}; ask convoy query for it")
-    clouds = [frame(query, f"interpolation/{kind}_{k}") for k in np.arange(len(times))]
+    clouds = [matrix_of(query, f"interpolation/{kind}_{k}") for k in np.arange(len(times))]
     order_in_time = np.argsort(times, kind="stable")
     times, clouds = times[order_in_time], [clouds[k] for k in order_in_time]
     first = clouds[0]
@@ -65,13 +65,6 @@ def draw(files, of=None, most=3000, source=None, target=None, shape=None, order=
         return images_on_their_way(query, times, clouds, pixels.Pixels(shape, order, first.dimension, query.path), range,
                                    count)
     return frames(query, times, clouds, kind, most, *ends(query, result, source, target))
-
-
-def frame(query, path):
-    shape = query.shape(path)
-    if len(shape) != 2:
-        raise Refused(f"{query.path}: {path} is no matrix; make it anew")
-    return Cloud(*shape, lambda rows: query.rows(path, rows))
 
 
 def ends(query, result, source, target):

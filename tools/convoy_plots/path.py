@@ -2,7 +2,7 @@
 import numpy as np
 
 from . import style
-from .clouds import cloud_of, images_of, sample
+from .clouds import cloud_of, matrix_of, sample
 from .files import ConvoyFile
 from .projection import Plane
 from .refused import Refused
@@ -70,7 +70,7 @@ class Ways:
         self.source, self.target = self.plane(ends[0], 0), self.plane(ends[1], 2)
         clouds = [start.rows] + [lambda rows, k=k: model.rows(f"steps/source_{k}", rows) for k in range(2, steps + 1)]
         if mapped:
-            clouds.append(images_of(mapped).rows)
+            clouds.append(matrix_of(mapped, "points").rows)
         self.rows = sample(start.count, lines, seed=1)
         self.path = np.stack([self.plane(cloud(self.rows), 2 * k / max(len(clouds) - 1, 1))
                               for k, cloud in enumerate(clouds)], 1)

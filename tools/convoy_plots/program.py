@@ -2,6 +2,7 @@
 import argparse
 import contextlib
 import sys
+import warnings
 
 from . import convergence, epsilons, images, interpolation, path, style, transition, transported
 from .files import ConvoyFile
@@ -99,9 +100,11 @@ def run(words):
 
 
 def main(run=run):
-    """The exit code; what goes wrong is one line."""
+    """The exit code; what goes wrong is one line, and nothing else is said."""
     try:
-        run(sys.argv[1:])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            run(sys.argv[1:])
         sys.stdout.flush()
         return 0
     except Refused as error:
@@ -114,6 +117,8 @@ def main(run=run):
         return failed(error, 1)
     except Exception as error:  # a person gets a line, whatever it was
         return failed(f"{type(error).__name__}: {error} (this should not happen; please report it)", 1)
+    finally:
+        style.plotter().close("all")
 
 
 def failed(error, code):

@@ -105,10 +105,10 @@ def contents(file):
 
 def numbers_of(file):
     """Single figures, and quartiles of those that are one a point."""
-    single = [("pairs drawn", f"{file.shape('pairs/source')[0]:,}") if file.has("pairs/source") else ("", ""),
+    single = [("pairs drawn", f"{file.shape('pairs/source', 1)[0]:,}") if file.has("pairs/source") else ("", ""),
               ("trace of the plan (mass on the diagonal)", file.attributes("diagonal").get("trace", "")),
               ("entropy of the rows, mean by mass (0 to 1)", file.attributes("entropy").get("plan", ""))]
-    rows = [(name, *(f"{q:.4g}" for q in np.quantile(values, (0, 0.25, 0.5, 0.75, 1))))
+    rows = [(name, *(f"{q:.4g}" if q == 0 or abs(q) > 1e-12 else "<1e-12" for q in np.quantile(values, (0, 0.25, 0.5, 0.75, 1))))
             for path, name, _, values in spread.found(file)]
     names = ("over points", "least", "quarter", "median", "three quarters", "largest")
     return join(facts([(name, account.number(value, 6)) for name, value in single if name and value != ""]),

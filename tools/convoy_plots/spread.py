@@ -28,6 +28,7 @@ def found(query):
 
 def draw(kinds):
     plt = style.plotter()
+    from matplotlib import ticker
     columns = min(len(kinds), 4)
     lines = -(-len(kinds) // columns)
     figure, axes = plt.subplots(lines, columns, squeeze=False, figsize=(2.6 * columns + 0.3, 2.3 * lines))
@@ -42,6 +43,7 @@ def draw(kinds):
         axis.set_xlabel(title, fontsize=8.5)
         axis.tick_params(labelsize=8)
         axis.set_xlim(low, high)
+        axis.xaxis.set_major_locator(ticker.MaxNLocator(4))
     for line in axes:
         line[0].set_ylabel("points")
     return figure

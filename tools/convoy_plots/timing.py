@@ -12,10 +12,10 @@ def rows_of(file):
     if not file.has("timing/phase"):
         return [], np.empty((0, 3))
     phases = file.texts("timing/phase")
-    seconds = np.column_stack([file.numbers(f"timing/{name}").astype(float) for name in ("min", "mean", "max")])
-    if len(phases) != len(seconds):
+    columns = [file.numbers(f"timing/{name}").astype(float) for name in ("min", "mean", "max")]
+    if any(len(column) != len(phases) for column in columns):
         raise Refused(f"{file.path}: its timing's columns differ in length; make it anew")
-    return phases, seconds
+    return phases, np.column_stack(columns)
 
 
 def name_of(phase):

@@ -1,7 +1,7 @@
 """Who goes where: a result, mapped points and a query put together, for pictures of points and of images."""
 import contextlib
 
-from .clouds import Cloud, cloud_of, images_of, label_of
+from .clouds import cloud_of, label_of, matrix_of
 from .files import model_of
 from .pixels import shape_of
 from .refused import Refused
@@ -56,10 +56,10 @@ class Transport:
         self.result, self.backward = result, backward
         self.images, self.images_are = None, ""
         if mapped:
-            self.images = images_of(mapped)
+            self.images = matrix_of(mapped, "points")
             self.images_are = "debiased map" if mapped.text("model", "debiased") == "yes" else "entropic map"
         elif query.has("barycentric"):
-            self.images = Cloud(*query.shape("barycentric"), lambda rows: query.rows("barycentric", rows))
+            self.images = matrix_of(query, "barycentric")
             self.images_are = "mean of each row of the plan"
         if self.images and (self.images.count, self.images.dimension) != (self.moving.count, self.destination.dimension):
             raise Refused(f"{self.about.path}: has {self.images.count:,} images of dimension {self.images.dimension:,}, "
