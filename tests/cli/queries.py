@@ -45,7 +45,7 @@ def write_match(out, plan, a, b, x, y, **_):
 
 
 def write_top(out, plan, a, b, x, y, keep, **_):
-    columns = np.sort(np.argpartition(-plan, keep, 1)[:, :keep], 1)
+    columns = np.sort(np.argsort(-plan, 1, kind="stable")[:, :keep], 1)
     top = out.create_group("top")
     top.attrs.update({"encoding-type": "csr_matrix", "encoding-version": "0.1.0", "shape": np.array(plan.shape)})
     top["data"] = np.take_along_axis(plan, columns, 1).ravel()

@@ -48,8 +48,9 @@ class Damage(PictureTest):
         with h5py.File("bare.h5", "w"):
             pass
         (self.folder / "empty.h5").write_bytes(b"")
-        for name, says in (("incomplete.h5", "incomplete"), ("newer.h5", "version 9"), ("other.h5", "not one of Convoy's"),
-                           ("bare.h5", "not one of Convoy's"), ("empty.h5", "no HDF5")):
+        for name, says in (("incomplete.h5", "incomplete"), ("newer.h5", "version 9"),
+                           ("other.h5", "not one of Convoy's"), ("bare.h5", "not one of Convoy's"),
+                           ("empty.h5", "no HDF5")):
             self.assert_one_line(self.plot("convergence", name, "-o", "out.png"), says)
             self.assert_one_line(self.report(name, "-o", "out.html"), says, outputs=("out.html",))
 

@@ -74,9 +74,10 @@ class Pictures(PictureTest):
         for suffix in SIGNATURES:
             contents = []
             for name in "first", "again":
-                done = subprocess.run([sys.executable, TOOLS / "convoy-plot", "points", "query.h5", "-o", f"{name}.{suffix}"],
+                output = f"{name}.{suffix}"
+                done = subprocess.run([sys.executable, TOOLS / "convoy-plot", "points", "query.h5", "-o", output],
                                       timeout=60, text=True, stdin=subprocess.DEVNULL, capture_output=True)
-                contents.append(self.assert_drawn(Ending(done.returncode, done.stdout, done.stderr), f"{name}.{suffix}"))
+                contents.append(self.assert_drawn(Ending(done.returncode, done.stdout, done.stderr), output))
             self.assertEqual(*contents)
 
     def test_help_teaches_and_each_kind_has_its_own(self):
@@ -93,7 +94,8 @@ class Pictures(PictureTest):
 
     def test_outputs(self):
         (self.folder / "there.png").write_text("mine")
-        for output, said in ("there.png", "--overwrite"), ("out.jpg", ".svg"), ("none/out.png", "folder"), ("out", ".png"):
+        for output, said in (("there.png", "--overwrite"), ("out.jpg", ".svg"), ("none/out.png", "folder"),
+                             ("out", ".png")):
             self.assert_one_line(self.plot("convergence", "run.h5", "-o", output), said, outputs=())
         self.assertEqual((self.folder / "there.png").read_text(), "mine")
         self.assert_one_line(self.plot("convergence", "run.h5"), "-o")
@@ -220,8 +222,9 @@ class Points(PictureTest):
                 file["obsm/X_pca"] = points
             cells = f"{generation}.h5ad"
             for k, (where, expected) in enumerate((
-                    (["zone=stem,leaf"], zones > 0), (["zone=root, old"], zones == 0), (["zone!=leaf"], (zones >= 0) & (zones < 2)),
-                    (["day=10", "zone!=stem"], (days == 10) & (zones >= 0) & (zones != 1)), (["day=10.50"], days == 10.5))):
+                    (["zone=stem,leaf"], zones > 0), (["zone=root, old"], zones == 0),
+                    (["zone!=leaf"], (zones >= 0) & (zones < 2)), (["day=10.50"], days == 10.5),
+                    (["day=10", "zone!=stem"], (days == 10) & (zones >= 0) & (zones != 1)))):
                 words = [word for condition in where for word in ("--source-where", condition)]
                 output = f"{generation}-{k}.h5"
                 ending = self.run_program("solve", cells, cells, *words, "-o", output, "-q")

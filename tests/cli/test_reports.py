@@ -47,9 +47,9 @@ class Reports(PictureTest):
         with h5py.File("run.h5") as file:
             solution, inputs = dict(file["solution"].attrs), dict(file["inputs/source"].attrs)
             command = file["run"].attrs["command"]
-        for words in (command, f"{solution['transport_cost']:.10g}", f"{solution['dual_value']:.10g}", f"{solution['kl']:.10g}",
-                      f"{solution['epsilon']:.10g}", f"{solution['audited_error']:.2e}", f"{inputs['checksum']:08x}",
-                      "x.npy", "90 \u00d7 2", "all rows and all columns", "converged", "MPI ranks", "Cuturi", "of which kernel"):
+        values = [f"{solution[name]:.10g}" for name in ("transport_cost", "dual_value", "kl", "epsilon")]
+        for words in (command, *values, f"{solution['audited_error']:.2e}", f"{inputs['checksum']:08x}", "x.npy",
+                      "90 \u00d7 2", "all rows and all columns", "converged", "MPI ranks", "Cuturi", "of which kernel"):
             self.assertIn(words, page.text)
         self.assertEqual(len(page.pictures), 2)
         self.assertNotIn("Progressive", page.text)
@@ -94,8 +94,9 @@ class Reports(PictureTest):
         self.assertIn("<script>alert('&')</script>", page.text)
 
     def test_what_does_not_belong_is_refused(self):
-        for words, said in ((("run.h5", "wide-query.h5"), "another result"), (("wide.h5", "images.h5"), "another result"),
-                            (("run.h5", "sharp.h5"), "one result"), (("query.h5", "images.h5"), "result first"), (("x.npy",), "x.npy")):
+        for words, said in ((("run.h5", "wide-query.h5"), "another result"),
+                            (("wide.h5", "images.h5"), "another result"), (("run.h5", "sharp.h5"), "one result"),
+                            (("query.h5", "images.h5"), "result first"), (("x.npy",), "x.npy")):
             self.assert_one_line(self.report(*words, "-o", "out.html"), said, outputs=("out.html",))
         self.assert_one_line(self.report("run.h5", "-o", "out.txt"), ".html", outputs=("out.txt",))
         (self.folder / "out.html").write_text("mine")
@@ -103,8 +104,8 @@ class Reports(PictureTest):
         self.assertEqual((self.folder / "out.html").read_text(), "mine")
 
     def test_the_script(self):
-        done = subprocess.run([sys.executable, TOOLS / "convoy-report", "run.h5", "-o", "page.html"], timeout=60, text=True,
-                              stdin=subprocess.DEVNULL, capture_output=True)
+        done = subprocess.run([sys.executable, TOOLS / "convoy-report", "run.h5", "-o", "page.html"], timeout=60,
+                              text=True, stdin=subprocess.DEVNULL, capture_output=True)
         self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "wrote page.html\n", ""))
 
 

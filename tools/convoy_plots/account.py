@@ -9,12 +9,13 @@ from .refused import Refused
 
 VALUES = (
     ("transport_cost", "transport cost", "<P, C>: what the plan costs, without the entropy"),
-    ("dual_value", "dual value", "<a, f> + <b, g> \u2212 \u03b5(\u03a3P \u2212 1): the value of the regularised problem; transport cost plus "
-                                 "\u03b5 KL at the optimum"),
-    ("kl", "KL", "\u03a3 P log(P / ab\u1d40) \u2212 \u03a3P + 1, in nats: how far the plan is from making source and target independent (0)"),
-    ("normalised_entropy", "normalised entropy", "\u2212\u03a3 P log P / log(nm): 1 where all pairs are alike, small where the plan "
-                                                 "is sharp"),
-    ("mass", "mass", "\u03a3P: 1 but for the error of the marginals"))
+    ("dual_value", "dual value", "<a, f> + <b, g> − ε(ΣP − 1): the value of the regularised problem; transport cost "
+                                 "plus ε KL at the optimum"),
+    ("kl", "KL", "Σ P log(P / abᵀ) − ΣP + 1, in nats: how far the plan is from making source and target "
+                 "independent (0)"),
+    ("normalised_entropy", "normalised entropy",
+     "−Σ P log P / log(nm): 1 where all pairs are alike, small where the plan is sharp"),
+    ("mass", "mass", "ΣP: 1 but for the error of the marginals"))
 MACHINE = (("host", "host"), ("nodes", "nodes"), ("ranks", "MPI ranks"), ("grid", "process grid"),
            ("threads_per_rank", "threads a rank"), ("backend", "backend"), ("devices", "devices"),
            ("instruction_set", "instruction set"), ("precision", "precision of the kernels"), ("job", "job"))
@@ -56,7 +57,7 @@ def inputs_section(file):
         if one:
             rows.append((side, place_of(one), *shape_of(one), one.get("scaling", "1"), checksum(one.get("checksum")),
                          masses_of(one)))
-    note = "Checksums are CRC-32C of the points as read, in double; a run that reads other points is told apart by them."
+    note = "Checksums are CRC-32C of the points as read, in double: other points have another."
     return section("On what", table(columns, rows), tag("p", note, class_="note")) if rows else Markup("")
 
 
@@ -96,10 +97,10 @@ def convergence_section(file, more=()):
         return section("Did it converge?", facts([("the result's status", words(file.text("model", "status")))]))
     solution = file.attributes("solution")
     sampled = solution.get("audit") == "sampled"
-    checked = (f"{number(solution.get('audited_rows', 0))} rows and {number(solution.get('audited_columns', 0))} columns "
-               "drawn at random" if sampled else "all rows and all columns")
-    how = ("The audit computes the marginals of the plan in double from the points as given, not by the solver's kernels; "
-           "its figure decides whether a run has converged.")
+    rows, columns = (number(solution.get(f"audited_{what}", 0)) for what in ("rows", "columns"))
+    checked = f"{rows} rows and {columns} columns drawn at random" if sampled else "all rows and all columns"
+    how = ("The audit computes the marginals of the plan in double from the points as given, not by the solver's "
+           "kernels; its figure decides whether a run has converged.")
     rows = [("status", badge(file.status)), ("because", solution.get("reason", "")),
             ("goal", f"marginal error (L1) of {number(solution.get('tolerance', math.nan), 3)}"),
             ("error by the solver", error(solution.get("marginal_error"))),
@@ -135,12 +136,14 @@ def steps_part(file, more):
     states = file.texts("steps/status") if file.has("steps/status") else [""] * len(columns[0])
     rows = [(str(k), *(number(value, 4) for value in row), words(state))
             for k, (*row, state) in enumerate(zip(*columns, states), 1)]
-    head = ("step", "\u03b1", "travelled", "\u03b5", "error", "goal", "half-passes", "transport cost", "seconds", "status")
+    head = ("step", "α", "travelled", "ε", "error", "goal", "half-passes", "transport cost", "seconds", "status")
     source = file.attributes("inputs/source").get("checksum")
     mapped = [one for one in more if one.kind == "points" and one.attributes("inputs/points").get("checksum") == source]
+    caption = ("The way of some points through the steps, where the model holds it; how far each step went, at what "
+               "epsilon.")
     return join(tag("h3", "Steps"), table(head, rows, numeric=range(9)), drawn(
-        lambda: picture(path.draw([file, *mapped[:1]]), "The way of some points through the steps, where the model holds it, and how far "
-                        "each step went, at what epsilon.", "path of progressive optimal transport", "png"), "the path"))
+        lambda: picture(path.draw([file, *mapped[:1]]), caption, "path of progressive optimal transport", "png"),
+        "the path"))
 
 
 def terms_part(file):
@@ -159,10 +162,10 @@ def terms_part(file):
 def values_section(file):
     solution, parts = file.attributes("solution"), []
     divergence = file.attributes("divergence")
-    rows = [("divergence", number(divergence.get("divergence", math.nan)), "OT(x,y) \u2212 (OT(x,x) + OT(y,y))/2 of dual values, "
-             "with the entropy: 0 for a cloud and itself"),
-            ("divergence, transport costs", number(divergence.get("divergence_transport", math.nan)), "the same of transport "
-             "costs alone")] if divergence else []
+    rows = [("divergence", number(divergence.get("divergence", math.nan)),
+             "OT(x,y) − (OT(x,x) + OT(y,y))/2 of dual values, with the entropy: 0 for a cloud and itself"),
+            ("divergence, transport costs", number(divergence.get("divergence_transport", math.nan)),
+             "the same of transport costs alone")] if divergence else []
     if solution:
         rows.append(("epsilon", number(solution.get("epsilon", math.nan)), "the regularisation, in units of the cost "
                      f"({solution.get('cost', '')}); asked for as {solution.get('epsilon_rule', '')}"))
@@ -171,8 +174,9 @@ def values_section(file):
         parts.append(table(("value", "", "what it is"), rows, numeric=(1,)))
     if file.kind == "points":
         model = file.attributes("model")
-        parts.append(facts([("model", model.get("absolute_path") or model.get("path", "")), ("made by", model.get("command", "")),
-                            ("cost", model.get("cost", "")), ("epsilon", model.get("epsilons") or model.get("epsilon", "")),
+        parts.append(facts([("model", model.get("absolute_path") or model.get("path", "")),
+                            ("made by", model.get("command", "")), ("cost", model.get("cost", "")),
+                            ("epsilon", model.get("epsilons") or model.get("epsilon", "")),
                             ("direction", model.get("direction", "")), ("debiased", model.get("debiased", "")),
                             ("images", " \u00d7 ".join(number(int(size)) for size in file.shape("points", 2)))]))
     return section("Values" if rows else "The map", *parts)
@@ -184,8 +188,9 @@ def timing_section(file, title="Timing"):
         return Markup("")
     ranks = file.attributes("run").get("ranks")
     rows = [(timing.name_of(phase), *(f"{value:.3f}" for value in row)) for phase, row in zip(phases, seconds)]
-    return section(title, drawn(lambda: picture(timing.draw(phases, seconds, ranks), "Seconds of each phase; pale bars are "
-                                                   "parts of the one above.", "seconds of each phase"), "the bars"),
+    caption = "Seconds of each phase; pale bars are parts of the one above."
+    return section(title, drawn(lambda: picture(timing.draw(phases, seconds, ranks), caption, "seconds of each phase"),
+                                "the bars"),
                    table(("seconds over ranks", "min", "mean", "max"), rows, numeric=(1, 2, 3)))
 
 
@@ -206,8 +211,8 @@ def warnings_of(file):
     for side in "source", "target", "points":
         one = file.attributes(f"inputs/{side}")
         if isinstance(one.get("rows_without_value"), int) and one["rows_without_value"] > 0:
-            found.append(f"{file.name}: {one['rows_without_value']:,} rows of the {side}'s file have no value in a column of its "
-                         f"conditions ({label_of(one)}) and were not chosen.")
+            found.append(f"{file.name}: {one['rows_without_value']:,} rows of the {side}'s file have no value in a "
+                         f"column of its conditions ({label_of(one)}) and were not chosen.")
     if file.text("model", "status") not in ("", "converged"):
         found.append(f"{file.name}: its model is {words(file.text('model', 'status'))}.")
     if file.is_model and file.has("steps/dropped"):

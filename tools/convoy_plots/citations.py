@@ -2,13 +2,13 @@
 CUTURI = ("M. Cuturi. Sinkhorn Distances: Lightspeed Computation of Optimal Transport. Advances in Neural Information "
           "Processing Systems 26, 2013.")
 MAPS = ("A.-A. Pooladian and J. Niles-Weed. Entropic Estimation of Optimal Transport Maps. arXiv:2109.12004, 2021.")
-DEBIASED = ("A.-A. Pooladian, M. Cuturi and J. Niles-Weed. Debiaser Beware: Pitfalls of Centering Regularized Transport "
-            "Maps. International Conference on Machine Learning, 2022.")
-PROGOT = ("P. Kassraie, A.-A. Pooladian, M. Klein, J. Thornton, J. Niles-Weed and M. Cuturi. Progressive Entropic Optimal "
-          "Transport Solvers. Advances in Neural Information Processing Systems 37, 2024.")
-DIVERGENCE = ("J. Feydy, T. S\u00e9journ\u00e9, F.-X. Vialard, S. Amari, A. Trouv\u00e9 and G. Peyr\u00e9. Interpolating between Optimal "
-              "Transport and MMD using Sinkhorn Divergences. International Conference on Artificial Intelligence and "
-              "Statistics, 2019.")
+DEBIASED = ("A.-A. Pooladian, M. Cuturi and J. Niles-Weed. Debiaser Beware: Pitfalls of Centering Regularized "
+            "Transport Maps. International Conference on Machine Learning, 2022.")
+PROGOT = ("P. Kassraie, A.-A. Pooladian, M. Klein, J. Thornton, J. Niles-Weed and M. Cuturi. Progressive Entropic "
+          "Optimal Transport Solvers. Advances in Neural Information Processing Systems 37, 2024.")
+DIVERGENCE = ("J. Feydy, T. Séjourné, F.-X. Vialard, S. Amari, A. Trouvé and G. Peyré. Interpolating between "
+              "Optimal Transport and MMD using Sinkhorn Divergences. International Conference on Artificial "
+              "Intelligence and Statistics, 2019.")
 
 
 def convoy(version):

@@ -13,7 +13,8 @@ from .files import MOST_NUMBERS, pick_rows, reading
 from .refused import Refused
 
 CHECKED_NUMBERS = 2 ** 27  # beyond, the checksum would take too long
-CHANGES = {"transposed": 0, "chosen_columns": "", "grayscale": 0, "blur": 0}  # of points before a run, not repeated here
+# Of points before a run, which is not repeated here.
+CHANGES = {"transposed": 0, "chosen_columns": "", "grayscale": 0, "blur": 0}
 
 
 def sample(count, most, seed=0):

@@ -8,9 +8,10 @@ NAME = "convergence"
 SUMMARY = "the marginal error against half-passes or seconds, of one result or several"
 TEACHES = """\
 A line a result. Every other half-pass tells an error: the L1 distance of the plan's marginals from the masses (at most
-2). The dotted line is the tolerance. The mark at the end is the error that the audit found in double, from the points as
-given, which decided: a diamond for a run that converged, a cross for one that did not. Where epsilon changed on the way (annealing, the steps
-of progressive OT), it is drawn below: the error rises when it falls, and only the last stage is the answer's.
+2). The dotted line is the tolerance. The mark at the end is the error that the audit found in double, from the points
+as given, which decided: a diamond for a run that converged, a cross for one that did not. Where epsilon changed on the
+way (annealing, the steps of progressive OT), it is drawn below: the error rises when it falls, and only the last stage
+is the answer's.
 Work before the first half-pass (a start from a sub-sample, say) is not in the history.
 
   convoy-plot convergence run.h5 -o run.png
@@ -40,7 +41,7 @@ def histories(file):
     return columns
 
 
-def goals(file, at, epsilon):
+def goals(file, at):
     """Where the tolerance holds from and to, and what it is: one, or one a step of progressive OT."""
     if not file.is_model:
         return [(at[0], at[-1], file.number("solution", "tolerance"))]
@@ -60,7 +61,7 @@ def draw(files, against="half-passes", labels=None):
     figure, axes = plt.subplots(2 if staged else 1, 1, sharex=True, squeeze=False, figsize=(7.2, 5.2 if staged else 4),
                                 gridspec_kw={"height_ratios": [3, 1][:2 if staged else 1]})
     above, below = axes[0, 0], axes[1, 0] if staged else None
-    all_goals = set()
+    all_goals, in_steps = set(), any(file.is_model for file in files)
     for number, (file, half_pass, epsilon, error, seconds) in enumerate(runs):
         at = half_pass if against == "half-passes" else seconds
         look = style.series(number)
@@ -71,13 +72,13 @@ def draw(files, against="half-passes", labels=None):
         end = audited if audited > 0 else error[known][-1] if known.any() else np.nan
         above.plot(at[-1:], [end], *END[file.status == "converged"], color=look["color"], markeredgecolor="white",
                    ms=9, zorder=5)
-        for first, last, goal in goals(file, at, epsilon):
-            if goal > 0 and file.is_model:
+        for first, last, goal in goals(file, at):
+            if goal > 0 and in_steps:
                 above.plot([first, last], [goal, goal], ":", color=style.GREY, lw=1.2)
             all_goals.add(goal)
         if staged:
             below.step(at, epsilon, where="post", **look)
-    if not any(file.is_model for file in files):
+    if not in_steps:
         for goal in sorted(goal for goal in all_goals if goal > 0):
             above.axhline(goal, ls=":", color=style.GREY, lw=1.2)
     finish(above, below, files, against, all_goals, ticker)
@@ -107,7 +108,7 @@ def finish(above, below, files, against, all_goals, ticker):
             handles.append(Line2D([], [], ls="", marker=END[converged][0], color=style.GREY, ms=9,
                                   markeredgecolor="white"))
             names.append(words)
-    above.legend(handles, names, loc="best")
+    style.legend_below(above.figure, handles, names, 4)
     above.set_title("Convergence" if len(files) > 1 else title_of(files[0]))
 
 

@@ -59,8 +59,8 @@ class ConvoyFile:
         self.root = self.attributes("/")
         name = self.root.get("format")
         if not isinstance(name, str) or name not in FORMATS:
-            raise Refused(f"{self.path}: is an HDF5 file, but not one of Convoy's; give what solve, progot, divergence, "
-                          "map or query wrote")
+            raise Refused(f"{self.path}: is an HDF5 file, but not one of Convoy's; give what solve, progot, "
+                          "divergence, map or query wrote")
         self.kind = FORMATS[name]
         version = self.root.get("format_version")
         if version != VERSION:

@@ -10,7 +10,8 @@ body{font:15px/1.5 system-ui,sans-serif;color:#222;max-width:62rem;margin:2rem a
 h1{font-size:1.6rem;margin:0 0 .2rem}h2{font-size:1.2rem;margin:2.2rem 0 .6rem;border-bottom:1px solid #ccc}
 h3{font-size:1rem;margin:1.4rem 0 .4rem}
 table{border-collapse:collapse;margin:.6rem 0;font-size:.92rem}
-th,td{text-align:left;vertical-align:top;padding:.2rem .9rem .2rem 0;border-bottom:1px solid #eee;overflow-wrap:break-word}
+th,td{text-align:left;vertical-align:top;padding:.2rem .9rem .2rem 0;border-bottom:1px solid #eee}
+td{overflow-wrap:break-word}
 .path{overflow-wrap:anywhere}
 th{font-weight:600;white-space:nowrap}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 td.n{font-family:ui-monospace,monospace;font-size:.88rem}
@@ -52,7 +53,8 @@ def section(title, *children):
 def table(head, rows, numeric=()):
     """`numeric`: which columns are numbers, to the right."""
     def cells(kind, row):
-        return tag("tr", *(tag(kind, cell, class_="n") if k in numeric else tag(kind, cell) for k, cell in enumerate(row)))
+        return tag("tr", *(tag(kind, cell, class_="n") if k in numeric else tag(kind, cell)
+                           for k, cell in enumerate(row)))
     return tag("div", tag("table", tag("thead", cells("th", head)) if head else "",
                           tag("tbody", *(cells("td", row) for row in rows))), class_="wide")
 

@@ -56,7 +56,8 @@ def draw(files, shape=None, order=None, range=None, count=12, rows=None, source=
                                [f"{row:,}" for row in rows])
         note = f"image: {transport.images_are}; " if images is not None else ""
         figure.suptitle(f"{style.short(transport.names[0], 40)} to {style.short(transport.names[1], 40)}\n"
-                        f"{note}black {black:g}, white {white:g}; rows of the source above", fontsize=9, x=0.01, ha="left")
+                        f"{note}black {black:g}, white {white:g}; rows of the source above", fontsize=9, x=0.01,
+                        ha="left")
         return figure
 
 

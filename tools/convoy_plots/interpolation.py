@@ -12,8 +12,8 @@ NAME = "interpolation"
 SUMMARY = "frames of the cloud on its way, of a query with --interpolate"
 TEACHES = """\
 t = 0 is the source, t = 1 the target; in between, each point has gone the share t of its way. --of points: the
-source's points on their way to their images (the mean of each row of the plan); --of samples: pairs drawn from the plan,
-on the straight lines between them. Source and target are drawn pale where they are found. With --shape points are
+source's points on their way to their images (the mean of each row of the plan); --of samples: pairs drawn from the
+plan, on the straight lines between them. Source and target are drawn pale where they are found. With --shape points are
 images, and rows are some of them on their way.
 
   convoy query run.h5 --interpolate 0,0.25,0.5,0.75,1 -o way.h5
@@ -44,7 +44,8 @@ def moments(file):
 
 def way(file, of):
     """Which of points and samples there are to draw."""
-    return next((kind for kind in ((of,) if of else ("points", "samples")) if file.has(f"interpolation/{kind}_0")), None)
+    kinds = (of,) if of else ("points", "samples")
+    return next((kind for kind in kinds if file.has(f"interpolation/{kind}_0")), None)
 
 
 def draw(files, of=None, most=3000, source=None, target=None, shape=None, order=None, range=None, count=6):
@@ -62,8 +63,8 @@ def draw(files, of=None, most=3000, source=None, target=None, shape=None, order=
     if any((cloud.count, cloud.dimension) != (first.count, first.dimension) for cloud in clouds):
         raise Refused(f"{query.path}: its frames differ in shape; make it anew")
     if shape:
-        return images_on_their_way(query, times, clouds, pixels.Pixels(shape, order, first.dimension, query.path), range,
-                                   count)
+        look = pixels.Pixels(shape, order, first.dimension, query.path)
+        return images_on_their_way(query, times, clouds, look, range, count)
     return frames(query, times, clouds, kind, most, *ends(query, result, source, target))
 
 
@@ -107,9 +108,9 @@ def frames(query, times, clouds, kind, most, source, target):
         axis.axis("off")
     for axis, t, cloud in zip(axes.flat, times, points):
         for pale, name in known:
-            axis.scatter(*plane(pale).T, s=size * 0.7, linewidths=0, alpha=0.28, rasterized=True,
-                         color=style.SOURCE if name == "source" else style.TARGET)
-        axis.scatter(*plane(cloud).T, s=size, linewidths=0, color=style.IMAGE, alpha=0.7, rasterized=True)
+            axis.scatter(*plane(pale, 2 * (name == "target")).T, s=size * 0.7, linewidths=0, alpha=0.28,
+                         rasterized=True, color=style.SOURCE if name == "source" else style.TARGET)
+        axis.scatter(*plane(cloud, 2 * t).T, s=size, linewidths=0, color=style.IMAGE, alpha=0.7, rasterized=True)
         axis.set_title(f"t = {t:g}", loc="center")
         axis.set_xlim(low[0] - pad[0], high[0] + pad[0])
         if plane.dimension > 1:
@@ -117,16 +118,18 @@ def frames(query, times, clouds, kind, most, source, target):
             axis.set_aspect("equal", adjustable="box")
         else:
             axis.set_yticks([])
+            axis.set_ylim(-0.5, 2.5)
     for axis in axes[-1] if len(times) == axes.size else axes.flat[len(times) - columns:len(times)]:
         axis.set_xlabel(plane.short_labels[0])
         axis.xaxis.set_tick_params(labelbottom=True)
     for axis in axes[:, 0]:
         axis.set_ylabel(plane.short_labels[1])
     what = "the source's points on their way to their images" if kind == "points" else "pairs drawn from the plan"
-    shown = f"{len(rows):,} of {clouds[0].count:,} points" if len(rows) < clouds[0].count else f"{len(rows):,} points"
+    shown = f"{len(rows):,} of " * (len(rows) < clouds[0].count) + style.count(clouds[0].count)
     names = (label_of(query.attributes(f"inputs/{side}")) for side in ("source", "target"))
     title = " to ".join(style.short(name, 40) for name in names)
-    figure.suptitle(f"{title}: {what}, {shown}" + (f"\n{plane.note}{plane.shares}" if plane.note else ""), fontsize=10, x=0.01, ha="left")
+    title += f": {what}, {shown}" + (f"\n{plane.note}{plane.shares}" if plane.note else "")
+    figure.suptitle(title, fontsize=10, x=0.01, ha="left")
     if known:
         from matplotlib.lines import Line2D
         colours = {"on the way": style.IMAGE, "source": style.SOURCE, "target": style.TARGET}

@@ -12,8 +12,9 @@ NAME = "path"
 SUMMARY = "progressive OT: points through the steps, epsilon and alpha of each"
 TEACHES = """\
 Of a model of `convoy progot --intermediates`: lines follow some points of the source through the steps; small dots are
-where they stood after each. The last step's images are not in the model: give the file of `convoy map MODEL SOURCE` too,
-and lines end there. Without intermediates only the steps' figures are drawn: how far they went, epsilon, half-passes.
+where they stood after each. The last step's images are not in the model: give the file of `convoy map MODEL SOURCE`
+too, and lines end there. Without intermediates only figures of the steps are drawn: how far they went, epsilon,
+half-passes.
 
   convoy progot a.npy b.npy --steps 6 --intermediates -o model.h5
   convoy map model.h5 a.npy -o images.h5
@@ -74,7 +75,7 @@ class Ways:
         self.rows = sample(start.count, lines, seed=1)
         self.path = np.stack([self.plane(cloud(self.rows), 2 * k / max(len(clouds) - 1, 1))
                               for k, cloud in enumerate(clouds)], 1)
-        self.title = f"{style.short(model.name)}: {len(self.rows):,} points through the steps" + \
+        self.title = f"{style.short(model.name)}: {style.count(len(self.rows))} through the steps" + \
             ("" if mapped else "; the last step's images are not drawn")
 
     def everything(self):
@@ -108,7 +109,8 @@ def step_figures(figure, model: ConvoyFile):
     axes = figure.subplots(3, 1, sharex=True)
     dots = "o" if len(number) <= 40 else ""
     axes[0].plot(number, columns["alpha"], color=style.SERIES[0], marker=dots, label="alpha: of the way left")
-    axes[0].plot(number, columns["travelled"], color=style.SERIES[1], ls="--", marker=dots, label="of the whole way, so far")
+    axes[0].plot(number, columns["travelled"], color=style.SERIES[1], ls="--", marker=dots,
+                 label="of the whole way, so far")
     axes[0].set_ylabel("share")
     axes[0].set_ylim(0, 1.55)
     axes[0].set_yticks([0, 0.5, 1])
@@ -124,4 +126,5 @@ def step_figures(figure, model: ConvoyFile):
     axes[2].set_ylabel("half-passes")
     axes[2].set_xlabel("step")
     for axis in axes:
-        axis.xaxis.set_major_locator(ticker.MaxNLocator(integer=True))
+        axis.set_xlim(0.4, len(number) + 0.6)
+        axis.xaxis.set_major_locator(ticker.MaxNLocator(integer=True, min_n_ticks=1))

@@ -12,11 +12,12 @@ CHANNELS = (1, 3, 4)
 
 
 def options(add):
-    add("--shape", metavar="HxW[xC]", help="of an image, height by width, x3 for colour: 28x28, 32x32x3, or 3x32x32 with "
-                                           "--order planes (default: what the file says of its points, if it does)")
+    add("--shape", metavar="HxW[xC]",
+        help="of an image, height by width, x3 for colour: 28x28, 32x32x3, or 3x32x32, which means --order planes "
+             "(default: what the file says of its points, if it does)")
     add("--order", choices=ORDERS,
-        help="of a colour image's numbers: pixels (red, green and blue of a pixel together: the default for 32x32x3) or "
-             "planes (all red first, as in CIFAR-10's files: the default for 3x32x32)")
+        help="of a colour image's numbers: pixels (red, green and blue of a pixel together: the default for 32x32x3) "
+             "or planes (all red first, as in CIFAR-10's files: the default for 3x32x32)")
     add("--range", type=limits, metavar="BLACK,WHITE", help="values (default: 0,1 or -1,1 or 0,255 where the images "
                                                             "drawn lie so, else their extremes)")
 

@@ -84,7 +84,7 @@ def retitle(figure, text):
 
 def run(words):
     options = vars(parser().parse_args(words))
-    kind, output, overwrite, title, dpi = (options.pop(name) for name in ("module", "output", "overwrite", "title", "dpi"))
+    kind, output, overwrite, title, dpi = map(options.pop, ("module", "output", "overwrite", "title", "dpi"))
     options.pop("kind")
     style.format_of(output)
     style.check_output(output, overwrite)

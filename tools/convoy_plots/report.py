@@ -45,12 +45,14 @@ def parser():
 def belongs(result, file):
     """Queries and maps are of this result."""
     if file.kind == "result":
-        raise Refused(f"{file.path}: is {file.description}; a report is of one result, with queries and mapped points of it")
+        raise Refused(f"{file.path}: is {file.description}; a report is of one result, with queries of it and mapped "
+                      "points")
     if result.kind != "result":
         raise Refused(f"{result.path}: is {result.description}; give the result first, then what was made from it")
     if file.kind == "query":
-        same = all(file.attributes(f"inputs/{side}").get("checksum") == result.attributes(f"inputs/{side}").get("checksum")
-                   for side in ("source", "target"))
+        sums = [[one.attributes(f"inputs/{side}").get("checksum") for side in ("source", "target")]
+                for one in (file, result)]
+        same = sums[0] == sums[1]
     else:
         sums = [result.attributes(name).get("checksum") for name in ("steps/g", "potentials/g", "potentials/f")]
         same = file.attributes("model").get("potentials_checksum") in sums
@@ -68,16 +70,17 @@ def part_of(file, result, options, alone):
         parts += [tag("p", "It holds: " + ", ".join(contents(file)) + "."), numbers_of(file), transition_part(file)]
         kinds = spread.found(file)
         if kinds:
-            parts.append(picture(spread.draw(kinds), "How these are spread over the points; the dashed line is the median.",
+            parts.append(picture(spread.draw(kinds),
+                                 "How these are spread over the points; the dashed line is the median.",
                                  "histograms of values a point"))
     given = {"source": options.source, "target": options.target}
-    shape = options.shape or next((s for s in (shape_of(file.attributes(f"inputs/{side}")) for side in ("source", "points"))
-                                   if s), None)
+    shape = options.shape or shape_of(file.attributes("inputs/source")) or shape_of(file.attributes("inputs/points"))
     if lacks_transport(file) is None:
         if shape:
             parts.append(account.drawn(lambda: picture(
                 images.draw(with_result, shape=shape, order=options.order, **given),
-                "Some source images, their images, and their partners in the target.", "image triples", "png"), "the images"))
+                "Some source images, their images, and their partners in the target.", "image triples", "png"),
+                "the images"))
         parts.append(account.drawn(lambda: picture(
             transported.draw(with_result, **given), "Where the source's points go.", "transported points", "png"),
             "transported points"))
@@ -92,8 +95,9 @@ def part_of(file, result, options, alone):
     return section(NAMES[file.kind] if alone else f"{NAMES[file.kind]}: {style.short(file.name)}", *parts)
 
 
-CONTENTS = (("match", "most likely partners"), ("top", "largest entries of each row"), ("pairs", "pairs drawn from the plan"),
-            ("row_samples", "partners drawn for each row"), ("barycentric", "means of the plan's rows"),
+CONTENTS = (("match", "most likely partners"), ("top", "largest entries of each row"),
+            ("pairs", "pairs drawn from the plan"), ("row_samples", "partners drawn for each row"),
+            ("barycentric", "means of the plan's rows"),
             ("diagonal", "the diagonal"), ("transition", "transitions between groups"), ("push", "pushed columns"),
             ("pull", "pulled columns"), ("interpolation", "an interpolation"), ("marginals", "marginals"),
             ("growth", "growth"), ("entropy", "entropy of the rows"), ("source/names", "names"))
@@ -108,11 +112,20 @@ def numbers_of(file):
     single = [("pairs drawn", f"{file.shape('pairs/source', 1)[0]:,}") if file.has("pairs/source") else ("", ""),
               ("trace of the plan (mass on the diagonal)", file.attributes("diagonal").get("trace", "")),
               ("entropy of the rows, mean by mass (0 to 1)", file.attributes("entropy").get("plan", ""))]
-    rows = [(name, *(f"{q:.4g}" if q == 0 or abs(q) > 1e-12 else "<1e-12" for q in np.quantile(values, (0, 0.25, 0.5, 0.75, 1))))
-            for path, name, _, values in spread.found(file)]
+    rows = [(name, *map(small, np.quantile(values, (0, 0.25, 0.5, 0.75, 1))))
+            for _, name, _, values in spread.found(file)]
     names = ("over points", "least", "quarter", "median", "three quarters", "largest")
+    rows = [(name.replace("\n", " "), *rest) for name, *rest in rows]
     return join(facts([(name, account.number(value, 6)) for name, value in single if name and value != ""]),
-                table(names, [(name.replace("\n", " "), *rest) for name, *rest in rows], numeric=range(1, 6)) if rows else "")
+                table(names, rows, numeric=range(1, 6)) if rows else "")
+
+
+def small(value):
+    return f"{value:.4g}" if value == 0 or abs(value) > 1e-12 else "<1e-12"
+
+
+TABLES = (("forward", "Of each source group's mass, the share that goes to each target group: rows sum to 1."),
+          ("backward", "Of each target group's mass, the share that comes from each source group: columns sum to 1."))
 
 
 def transition_part(file):
@@ -122,12 +135,12 @@ def transition_part(file):
     rows = [("column", one.get("column", ""))]
     rows += [(name, f"{one[key]:.2%}") for key, name in
              (("equal_mass", "mass that stays in a group of the same name"),
-              ("equal_mass_independent", "the same if source and target were independent")) if isinstance(one.get(key), float)]
-    return join(tag("h3", "Transitions"), facts(rows), *(account.drawn(
-        lambda show=show: picture(transition.draw([file], show=show), caption, f"transitions, {show}"), "transitions")
-        for show, caption in (("forward", "Of each source group's mass, the share that goes to each target group: rows sum to 1."),
-                              ("backward", "Of each target group's mass, the share that comes from each source group: columns "
-                                           "sum to 1."))))
+              ("equal_mass_independent", "the same if source and target were independent"))
+             if isinstance(one.get(key), float)]
+    return join(tag("h3", "Transitions"), facts(rows), *(
+        account.drawn(lambda show=show, caption=caption:
+                      picture(transition.draw([file], show=show), caption, f"transitions, {show}"), "transitions")
+        for show, caption in TABLES))
 
 
 def body(result, more, options):
@@ -135,14 +148,16 @@ def body(result, more, options):
     title = options.title or account.title_of(result)
     warnings = [warning for file in files for warning in account.warnings_of(file)]
     alone = [part_of(result, result, options, True)] if result.kind != "result" else []
+    what = f"{result.description[:1].upper()}{result.description[1:]} "
+    cited = [tag("li", f"For {use}: {reference}") for use, reference in citations.of(files)]
     return page(
-        title, tag("h1", title), tag("p", f"{result.description[:1].upper()}{result.description[1:]} ", account.badge(result.status)),
+        title, tag("h1", title), tag("p", what, account.badge(result.status)),
         *(tag("p", warning, class_="warning") for warning in warnings),
         account.run_section(result), account.inputs_section(result), account.convergence_section(result, more),
         account.values_section(result), *alone, *(part_of(file, result, options, False) for file in more),
         account.timing_section(result),
         *(account.timing_section(file, f"Timing of {style.short(file.name)}") for file in more),
-        section("How to cite", tag("ul", *(tag("li", f"For {what}: {reference}") for what, reference in citations.of(files)))),
+        section("How to cite", tag("ul", *cited)),
         tag("p", f"Made by convoy-report from {', '.join(file.path for file in files)}.", class_="note"))
 
 

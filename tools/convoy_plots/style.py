@@ -34,8 +34,8 @@ def series(number):
     return {"color": SERIES[number % len(SERIES)], "linestyle": DASHES[number // len(SERIES) % len(DASHES)]}
 
 
-def count(number):
-    return f"{int(number):,}"
+def count(number, what="point"):
+    return f"{number:,} {what}{'s' * (number != 1)}"
 
 
 def short(text, most=48):

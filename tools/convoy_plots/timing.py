@@ -30,7 +30,8 @@ def draw(phases, seconds, ranks):
     at = np.arange(len(chosen))
     colours = ["#9ecae1" if phases[k] in PARTS else style.SOURCE for k in chosen]
     spread = [np.maximum(mean - low, 0), np.maximum(high - mean, 0)] if ranks != 1 else None
-    axes.barh(at, mean, color=colours, height=0.65, xerr=spread, error_kw={"capsize": 3, "lw": 1.2, "ecolor": "#222222"})
+    axes.barh(at, mean, color=colours, height=0.65, xerr=spread,
+              error_kw={"capsize": 3, "lw": 1.2, "ecolor": "#222222"})
     axes.set_yticks(at, [style.short(name_of(phases[k])) for k in chosen])
     axes.invert_yaxis()
     axes.set_xlim(left=0)

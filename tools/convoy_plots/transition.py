@@ -49,10 +49,11 @@ def heat_map(file, values, sources, targets, show):
     plt = style.plotter()
     g, h = values.shape
     cell = 0.52 if max(g, h) <= 25 else 0.36 if max(g, h) <= MOST_VALUES else max(0.12, 9 / max(g, h))
-    names = [style.short(name, 32) for name in sources], [style.short(name, 32) for name in targets]
+    names = [[style.short(name, 32 if max(g, h) <= 25 else 22) for name in side] for side in (sources, targets)]
     margin = 0.085 * max(len(name) for name in names[0]), 0.085 * max(len(name) for name in names[1])
     figure, axes = plt.subplots(figsize=(max(5.2, cell * h + margin[0] + 1.9), max(3, cell * g + margin[1] + 1.3)))
-    shown = axes.imshow(values, cmap="Blues", vmin=0, vmax=max(np.nanmax(values), 1e-12) if show == "joint" else 1,
+    largest = np.max(np.nan_to_num(values), initial=1e-12)
+    shown = axes.imshow(values, cmap="Blues", vmin=0, vmax=1 if largest > 0.5 and show != "joint" else largest,
                         aspect="equal" if 0.3 < g / h < 3 else "auto")
     axes.set_xticks(range(h), names[1], rotation=45, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(g), names[0])
@@ -65,30 +66,31 @@ def heat_map(file, values, sources, targets, show):
     if max(g, h) <= MOST_VALUES:
         write_values(axes, values, shown.norm, 8 if max(g, h) <= 25 else 6)
     column = style.short(file.text("transition", "column"), 32) or "groups"
-    axes.set_xlabel(f"{column} of the target ({style.short(side(file, 'target'), 32)})")
-    axes.set_ylabel(f"{column} of the source ({style.short(side(file, 'source'), 32)})")
+    axes.set_xlabel(f"{column} of the target ({style.short(named(file, 'target'), 32)})")
+    axes.set_ylabel(f"{column} of the source ({style.short(named(file, 'source'), 32)})")
     figure.colorbar(shown, ax=axes, label=SUBJECTS[show], shrink=0.8, pad=0.02).outline.set_visible(False)
     same = file.number("transition", "equal_mass"), file.number("transition", "equal_mass_independent")
     title = f"Transitions by {column}, {show}"
-    if np.isfinite(same).all():
+    if np.isfinite(same).all() and set(sources) & set(targets):
         title += f"\n{same[0]:.1%} of the mass stays in its group ({same[1]:.1%} if independent)"
     figure.suptitle(title, fontsize=11, x=0.01, ha="left")
     return figure
 
 
-def side(file, name):
+def named(file, name):
     from .clouds import label_of
     return label_of(file.attributes(f"inputs/{name}"))
 
 
 def write_values(axes, values, norm, size):
-    small = np.nanmax(values) < 0.1
+    small = np.max(np.nan_to_num(values)) < 0.1
     for (i, j), value in np.ndenumerate(values):
         if not np.isfinite(value):
             text = "\u2013"  # a group without mass
         elif value < (0.0005 if small else 0.005):
             text = "0" if value == 0 else "\u00b7"
         else:
-            text = f"{value:.3f}"[1:] if small else f"{value:.2f}".removeprefix("0") if value < 0.995 else f"{value:.2f}"
+            text = f"{value:.{3 if small else 2}f}"
+            text = text.removeprefix("0")
         axes.text(j, i, text, ha="center", va="center", fontsize=size,
                   color="white" if np.isfinite(value) and norm(value) > 0.55 else "#222222")

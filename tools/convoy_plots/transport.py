@@ -61,10 +61,11 @@ class Transport:
         elif query.has("barycentric"):
             self.images = matrix_of(query, "barycentric")
             self.images_are = "mean of each row of the plan"
-        if self.images and (self.images.count, self.images.dimension) != (self.moving.count, self.destination.dimension):
-            raise Refused(f"{self.about.path}: has {self.images.count:,} images of dimension {self.images.dimension:,}, "
-                          f"but {self.moving.count:,} points go to dimension {self.destination.dimension:,}; these do not "
-                          "belong together")
+        wanted = self.moving.count, self.destination.dimension
+        if self.images and (self.images.count, self.images.dimension) != wanted:
+            raise Refused(f"{self.about.path}: has {self.images.count:,} images of dimension "
+                          f"{self.images.dimension:,}, but {wanted[0]:,} points go to dimension {wanted[1]:,}; these do "
+                          "not belong together")
         self.match = self.pairs = None
         if query:
             self._add_query(query, mapped, moving)
@@ -77,7 +78,8 @@ class Transport:
         if query.has(f"match/{moving}/index"):
             self.match = _rows(query, f"match/{moving}/index", self.destination.count)
             if len(self.match) != self.moving.count:
-                raise Refused(f"{query.path}: has {len(self.match):,} matches of {self.moving.count:,} points; make it anew")
+                raise Refused(f"{query.path}: has {len(self.match):,} matches of {self.moving.count:,} points; make it "
+                              "anew")
         if query.has(f"pairs/{moving}"):
             self.pairs = (_rows(query, f"pairs/{moving}", self.moving.count),
                           _rows(query, f"pairs/{other}", self.destination.count))

@@ -98,14 +98,16 @@ def picture(transport, most, lines):
 
 def method(transport):
     """By which command, at what epsilon."""
-    file, group = (transport.result, "solution") if transport.result else (transport.about, "model")
-    command, epsilon = file.command if file is transport.result else file.text("model", "command"), file.number(group, "epsilon")
+    if transport.result:
+        command, epsilon = transport.result.command, transport.result.number("solution", "epsilon")
+    else:
+        command, epsilon = transport.about.text("model", "command"), transport.about.number("model", "epsilon")
     return f"{style.short(command)}, epsilon {epsilon:.4g}"
 
 
 def label(role, name, cloud, drawn):
     return f"{role}: {style.short(name, 30)}, " + (
-        f"{drawn:,} of {cloud.count:,} points" if drawn < cloud.count else f"{cloud.count:,} points")
+        f"{drawn:,} of {style.count(cloud.count)}" if drawn < cloud.count else style.count(cloud.count))
 
 
 def draw_lines(axes, plane, transport, lines):
@@ -116,14 +118,15 @@ def draw_lines(axes, plane, transport, lines):
     if transport.pairs is not None and len(transport.pairs[0]):
         chosen = sample(len(transport.pairs[0]), lines)
         rows, partners = (side[chosen] for side in transport.pairs)
-        ends, what = plane(rows_of(transport.destination, partners), 2), f"{len(chosen):,} pairs drawn from the plan"
+        ends = plane(rows_of(transport.destination, partners), 2)
+        what = f"{style.count(len(chosen), 'pair')} drawn from the plan"
     else:
         rows = sample(transport.moving.count, lines, seed=1)
         if transport.images:
-            ends, what = plane(transport.images.rows(rows), 1), f"{len(rows):,} points and their images"
+            ends, what = plane(transport.images.rows(rows), 1), f"{style.count(len(rows))} and where they go"
         elif transport.match is not None:
             ends = plane(rows_of(transport.destination, transport.match[rows]), 2)
-            what = f"{len(rows):,} points and their most likely partners"
+            what = f"{style.count(len(rows))} to the most likely partner"
         else:
             return ""
     starts = plane(rows_of(transport.moving, rows), 0)
