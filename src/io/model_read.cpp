@@ -62,9 +62,12 @@ struct Tried {
     std::string difference;  // empty: it is the right one
 };
 
+InputOptions options_of(const ModelSide& side, const std::string& text) {
+    return {.points = text, .weights = {}, .scaling = side.input.scaling, .where = split_conditions(side.input.where)};
+}
+
 Tried try_input(const Grid& grid, const Partition& partition, const ModelSide& side, const std::string& text) {
-    const InputOptions options{
-        .points = text, .weights = {}, .scaling = side.input.scaling, .where = split_conditions(side.input.where)};
+    const InputOptions options = options_of(side, text);
     const Shape shape = shape_of(grid.world(), options);
     if (shape.rows != partition.items() || (side.input.columns > 0 && shape.columns != side.input.columns))
         return {{},
@@ -107,6 +110,18 @@ std::vector<std::string> files_of(const Model& model, Side side, const std::stri
     if (model.side(side).points.there()) return files;
     for (const std::string& text : candidates(model, side, moved)) files.push_back(Location::parse(text).path);
     return files;
+}
+
+std::optional<InputOptions> find_input(const Communicator& world, const Model& model, Side side,
+                                       const std::string& moved) {
+    const ModelSide& one = model.side(side);
+    if (one.input.rows == 0) return std::nullopt;
+    for (const std::string& text : present(world, candidates(model, side, moved))) {
+        const InputOptions options = options_of(one, text);
+        const Shape shape = shape_of(world, options);
+        if (shape.rows == one.input.rows && shape.columns == one.input.columns) return options;
+    }
+    return std::nullopt;
 }
 
 DistributedCloud read_model_cloud(const Grid& grid, const Partition& partition, const Model& model, Side side,
