@@ -23,7 +23,8 @@ def write_query(path, result, x, y, groups=None, times=(0, 0.25, 0.5, 0.75, 1), 
     random = np.random.default_rng(seed)
     with h5py.File(path, "w") as out, h5py.File(result) as given:
         out.attrs.update(format="convoy-query", format_version=1, program="convoy", version=given.attrs["version"],
-                         command="query", created="2026-01-01T00:00:00Z", status="done")
+                         command="query", created="2026-01-01T00:00:00Z",
+                         status=given.attrs["status"])
         model = out.create_group("model").attrs
         model.update(path=str(result), absolute_path=str(result), command=given.attrs["command"],
                      status=given.attrs["status"], cost=given["solution"].attrs["cost"],
@@ -69,7 +70,7 @@ def write_barycentric(out, plan, a, b, x, y, **_):
 def write_diagonal(out, plan, a, b, x, y, **_):
     if len(x) == len(y):
         out["diagonal/probability"] = np.diag(plan) / a
-        out["diagonal"].attrs["trace"] = np.trace(plan)
+        out["diagonal"].attrs.update(trace=np.trace(plan), kl_of_identity=-(a * np.log(np.diag(plan))).sum())
 
 
 def write_transition(out, plan, a, b, x, y, groups, **_):
@@ -102,8 +103,8 @@ def write_values(out, plan, a, b, x, y, **_):
     out["marginals/source"], out["marginals/target"] = a, b
     out["growth"] = a * len(a)
     rows = plan / a[:, None]
-    out["entropy/source"] = -(rows * np.log(np.maximum(rows, 1e-300))).sum(1) / np.log(len(y))
-    out["entropy"].attrs["plan"] = (a * out["entropy/source"][:]).sum()
+    out["entropy/source"] = -(rows * np.log(np.maximum(rows, 1e-300))).sum(1) / np.log(max(len(y), 2))
+    out["entropy"].attrs.update(mean=(a * out["entropy/source"][:]).sum(), log_partners=np.log(len(y)))
 
 
 PARTS = {"match": write_match, "top": write_top, "pairs": write_pairs, "barycentric": write_barycentric,

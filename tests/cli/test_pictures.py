@@ -149,6 +149,26 @@ class Truth(PictureTest):
             np.testing.assert_array_equal(back.moving.rows(np.arange(70)), self.y)
             self.assertEqual((back.destination.count, back.names), (90, ("y", "x")))
 
+    def test_what_the_program_itself_answers_is_drawn(self):
+        np.save("groups-x.npy", np.arange(90) % 3)
+        np.save("groups-y.npy", np.arange(70) % 2)
+        ending = self.run_program("query", "run.h5", "--match", "--top-k", "3", "--sample", "50", "--barycentric",
+                                  "--interpolate", "0,0.5,1", "--entropy", "--marginals", "--source-labels", "groups-x.npy", "--target-labels", "groups-y.npy",
+                                  "-o", "answers.h5", "-q")
+        self.assertEqual(ending.code, 0, str(ending))
+        for words in (("points",), ("interpolation", "--of", "samples"), ("transition",)):
+            self.assert_drawn(self.plot(*words, "answers.h5", "-o", f"{words[0]}.png"), f"{words[0]}.png")
+        ending = self.report("run.h5", "answers.h5", "-o", "answers.html")
+        self.assertEqual((ending.code, ending.err), (0, ""), str(ending))
+        self.assertNotIn("Not drawn", (self.folder / "answers.html").read_text())
+        # The fabricated ones of these tests are as the program's.
+        with h5py.File("answers.h5") as real, h5py.File("query.h5") as made:
+            np.testing.assert_allclose(real["barycentric"], made["barycentric"], atol=1e-6)
+            np.testing.assert_array_equal(real["match/source/index"], made["match/source/index"])
+            for name in "entropy/source", "growth", "top_share", "match/target/probability":
+                np.testing.assert_allclose(real[name], made[name], rtol=1e-4)
+            self.assertEqual(set(real["transition"]), set(made["transition"]))
+
     def test_principal_directions_are_those_of_the_covariance(self):
         random = np.random.default_rng(0)
         for d in 3, 20, 700:

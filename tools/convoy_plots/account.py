@@ -72,7 +72,7 @@ def shape_of(one):
     if not conditions:
         return points, "all rows"
     missing = one.get("rows_without_value", 0)
-    return (f"{points}, of {number(one.get('file_rows', 0))} rows",
+    return (points + (f", of {number(one['file_rows'])} rows" if one.get("file_rows") else ""),
             join(*(tag("div", line) for line in conditions.splitlines()),
                  tag("div", f"{number(missing)} rows have no value", class_="note") if missing else ""))
 

@@ -111,7 +111,8 @@ def numbers_of(file):
     """Single figures, and quartiles of those that are one a point."""
     single = [("pairs drawn", f"{file.shape('pairs/source', 1)[0]:,}") if file.has("pairs/source") else ("", ""),
               ("trace of the plan (mass on the diagonal)", file.attributes("diagonal").get("trace", "")),
-              ("entropy of the rows, mean by mass (0 to 1)", file.attributes("entropy").get("plan", ""))]
+              ("KL of the identity to the plan, in nats", file.attributes("diagonal").get("kl_of_identity", "")),
+              ("entropy of a row, mean by mass (0 to 1)", file.attributes("entropy").get("mean", ""))]
     rows = [(name, *map(small, np.quantile(values, (0, 0.25, 0.5, 0.75, 1))))
             for _, name, _, values in spread.found(file)]
     names = ("over points", "least", "quarter", "median", "three quarters", "largest")
@@ -132,7 +133,8 @@ def transition_part(file):
     if transition.lacks(file) is not None:
         return Markup("")
     one = file.attributes("transition")
-    rows = [("column", one.get("column", ""))]
+    rows = [("groups", one.get("column") or ", ".join(str(one[key]) for key in ("source_labels", "target_labels")
+                                                      if one.get(key)))]
     rows += [(name, f"{one[key]:.2%}") for key, name in
              (("equal_mass", "mass that stays in a group of the same name"),
               ("equal_mass_independent", "the same if source and target were independent"))
