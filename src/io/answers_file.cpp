@@ -75,7 +75,9 @@ void write_list(const FileLayout& layout, hid_t file, const AnswerList& list) {
     const Hdf5 space{H5Screate_simple(1, &count, nullptr), H5Sclose};
     const Hdf5 attribute{
         H5Acreate2(object.get(), list.name.c_str(), H5T_STD_I64LE, space.get(), H5P_DEFAULT, H5P_DEFAULT), H5Aclose};
-    layout.require(object && attribute && H5Awrite(attribute.get(), H5T_NATIVE_INT64, list.values.data()) >= 0,
+    const std::int64_t none = 0;
+    const std::int64_t* const values = list.values.empty() ? &none : list.values.data();
+    layout.require(object && attribute && H5Awrite(attribute.get(), H5T_NATIVE_INT64, values) >= 0,
                    "writing an attribute");
 }
 

@@ -343,8 +343,8 @@ Picks Coupling::pick(Side stays, LocalRun range, const Potentials& potentials, d
     Picks mine{range.count, rule.count, {}, {}}, part_picks;
     mine.index.reserve(static_cast<std::size_t>(range.count * rule.count));
     mine.score.reserve(mine.index.capacity());
-    // Every draw has random numbers of its own.
-    const double work = rule.kind == PickRule::Kind::sample ? std::max(static_cast<double>(rule.count), 1.0) : 1;
+    // A random number a pair costs about as much as its logit.
+    const double work = rule.kind == PickRule::Kind::sample ? 2 : 1;
     const auto pick_part = [&](LocalRun part) {
         block_->pick(stays, part, potentials, epsilon, rule, part_picks);
         append(part_picks.index, mine.index);
@@ -378,7 +378,7 @@ void Coupling::choose_among_sharers(Side stays, const PickRule& rule, Picks& min
             parts.back().index.assign(indices.begin() + at, indices.begin() + at + slots);
             parts.back().score.assign(scores.begin() + at, scores.begin() + at + slots);
         }
-        const Picks best = best_of(rule, parts);
+        const Picks best = best_of(parts);
         std::ranges::copy(best.index, index);
         std::ranges::copy(best.score, score);
     }
