@@ -4,12 +4,14 @@
 
 #include <algorithm>
 #include <string>
+#include <vector>
 
 #include "app/cloud_statistics.hpp"
 #include "app/command.hpp"
 #include "app/console.hpp"
 #include "app/exit_codes.hpp"
 #include "app/options.hpp"
+#include "app/point_options.hpp"
 #include "app/quantities.hpp"
 #include "app/run_plan.hpp"
 #include "app/standard_output.hpp"
@@ -32,11 +34,13 @@ struct Report {
     }
 };
 
-void describe(Report& report, const std::string& side, const io::InputOptions& input, const CloudStatistics& s) {
+void describe(Report& report, const std::string& side, const io::InputOptions& input, const io::InputIdentity& identity,
+              const CloudStatistics& s) {
+    const std::string prepared = io::in_words(identity.prepare, identity.scaling);
     report.text += fmt::format("{} {}\n", side, printable(input.points));
     report.row("points", fmt::format("{} x {}", count_text(s.rows), plural(s.dimension, "dimension", "dimensions")));
     report.row("values", fmt::format("{:.6g} to {:.6g}, mean {:.6g}{}", s.least, s.largest, s.mean,
-                                     input.scaling == "1" ? "" : " (scaled by " + input.scaling + ")"));
+                                     prepared.empty() ? "" : " (" + prepared + ")"));
     report.row("weights", input.weights.empty() ? std::string{"equal"}
                                                 : fmt::format("{}; {} of {} are zero", input.weights,
                                                               count_text(s.massless), count_text(s.rows)));
@@ -88,10 +92,12 @@ int check(const Invocation& invocation) {
     declare(line, problem, false);
     declare(line, machine);
     if (!line.parse(invocation)) return done;
+    check_together(line, problem);
     check_together(line, machine);
     const bool pair = !problem.target.points.empty();
-    for (const char* option :
-         {"--target-weights", "--target-scale", "--cost", "--epsilon", "--grid", "--memory", "--cache"}) {
+    std::vector<std::string> of_pairs = options_of_input("target");
+    of_pairs.insert(of_pairs.end(), {"--cost", "--epsilon", "--grid", "--memory", "--cache"});
+    for (const std::string& option : of_pairs) {
         CONVOY_VALIDATE(pair || !line.given(option),
                         fmt::format("{} has no effect without a TARGET; give one or leave the option out", option));
     }
@@ -104,18 +110,19 @@ int check(const Invocation& invocation) {
         io::InputIdentity identity;
         const DistributedCloud source =
             io::read_cloud(grid, Side::row, Partition::even(shape.rows, world.size()), problem.source, identity);
-        describe(report, "source", problem.source, statistics_of(grid, Side::row, source));
+        describe(report, "source", problem.source, identity, statistics_of(grid, Side::row, source));
     } else {
         const ProblemShape shape = shape_of_problem(world, problem);
         const Plan plan = plan_run(world, shape, problem, machine, {});
         const Grid grid{world, plan.grid};
-        io::InputIdentity identity;
+        io::InputIdentity identity, target_identity;
         DistributedCloud source = io::read_cloud(grid, Side::row, Partition::even(shape.rows, grid.parts(Side::row)),
                                                  problem.source, identity);
-        DistributedCloud target = io::read_cloud(
-            grid, Side::column, Partition::even(shape.columns, grid.parts(Side::column)), problem.target, identity);
-        describe(report, "source", problem.source, statistics_of(grid, Side::row, source));
-        describe(report, "target", problem.target, statistics_of(grid, Side::column, target));
+        DistributedCloud target =
+            io::read_cloud(grid, Side::column, Partition::even(shape.columns, grid.parts(Side::column)), problem.target,
+                           target_identity);
+        describe(report, "source", problem.source, identity, statistics_of(grid, Side::row, source));
+        describe(report, "target", problem.target, target_identity, statistics_of(grid, Side::column, target));
         Coupling coupling{grid, std::move(source), std::move(target), problem.cost, plan.precision, plan.backend};
         describe_pair(report, coupling, problem, plan);
     }

@@ -74,6 +74,7 @@ bool parse(const Invocation& invocation, Options& options) {
     declare(line, options.volume);
     if (!line.parse(invocation)) return false;
 
+    check_together(line, options.problem);
     check_together(line, options.solver);
     check_together(line, options.machine);
     check_together(line, options.volume);

@@ -15,6 +15,7 @@
 #include "app/map_progress.hpp"
 #include "app/map_report.hpp"
 #include "app/options.hpp"
+#include "app/point_options.hpp"
 #include "app/provenance.hpp"
 #include "app/quantities.hpp"
 #include "convoy/error.hpp"
@@ -48,12 +49,7 @@ bool parse(const Invocation& invocation, MapOptions& options) {
     declare(line, options.fit, true);
     line.positional("POINTS", "points to map, a row each: PATH[#KEY], e.g. cells.h5#/X, points.npy, table.csv",
                     options.points.points, true);
-    line.option("--scale", "FACTOR", "POINTS are multiplied with it, e.g. 1/255 (default 1)",
-                [&](const std::string& text) {
-                    io::parse_scaling(text);
-                    options.points.scaling = text;
-                })
-        ->group("Map");
+    declare_preparation(line, {{"", &options.points}});
     declare(line, options.machine, false);
     line.text("-o,--output", "FILE.h5", "the images: dataset /points of one HDF5 file (required)", options.output)
         ->group("Output");
@@ -61,6 +57,7 @@ bool parse(const Invocation& invocation, MapOptions& options) {
     line.text("--summary", "FILE.json", "the closing summary, for programs", options.summary)->group("Output");
     declare(line, options.volume);
     if (!line.parse(invocation)) return false;
+    check_preparation(line, {{"", &options.points}});
     check_together(line, options.machine);
     check_together(line, options.volume);
     CONVOY_VALIDATE(!options.output.empty(), "no output is given; add -o FILE.h5");

@@ -71,6 +71,7 @@ void declare(CommandLine& line, VolumeOptions& options);
 
 // What single options cannot see: pairs that contradict each other, and options that would have no effect. Called after
 // parse(). \throws InputError
+void check_together(const CommandLine& line, ProblemOptions& problem);
 void check_together(const CommandLine& line, const SolverOptions& solver);
 void check_together(const CommandLine& line, const MachineOptions& machine);
 void check_together(const CommandLine& line, const VolumeOptions& volume);

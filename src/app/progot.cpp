@@ -35,8 +35,9 @@ std::vector<double> automatic_epsilons(Run& run, const Problem& problem, const P
         problem.plan.keep_products && problem.plan.memory + 4 * columns * columns / ranks < problem.plan.memory_limit;
     std::optional<DistributedCloud> held_out;
     if (!command.steps.held_out.points.empty()) {
-        io::InputOptions input = command.steps.held_out;
-        input.scaling = command.problem.target.scaling;
+        io::InputOptions input = command.problem.target;  // prepared likewise
+        input.points = command.steps.held_out.points;
+        input.weights.clear();
         const io::Shape shape = io::shape_of(run.world, input);
         CONVOY_VALIDATE(shape.columns == problem.shape.dimension,
                         fmt::format("--held-out: '{}' has {} but the target {}; give points of the same dimension",

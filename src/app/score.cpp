@@ -13,6 +13,7 @@
 #include "app/fitted_map.hpp"
 #include "app/map_progress.hpp"
 #include "app/options.hpp"
+#include "app/point_options.hpp"
 #include "app/provenance.hpp"
 #include "app/quantities.hpp"
 #include "app/score_report.hpp"
@@ -43,11 +44,7 @@ void declare(CommandLine& line, ScoreOptions& options) {
                     options.source.points, true);
     line.positional("TARGET_TEST", "points of the target's kind", options.target.points, true);
     const std::string group = "Score";
-    const auto take_scaling = [](std::string& scaling, const std::string& text) {
-        io::parse_scaling(text);
-        scaling = text;
-    };
-    line.text("--truth", "PATH[#KEY]", "the true images of SOURCE_TEST, a row each, scaled like TARGET_TEST",
+    line.text("--truth", "PATH[#KEY]", "the true images of SOURCE_TEST, a row each, prepared like TARGET_TEST",
               options.truth)
         ->group(group);
     line.option("--epsilon", "RULE",
@@ -58,12 +55,7 @@ void declare(CommandLine& line, ScoreOptions& options) {
     line.option("--tolerance", "T", "marginal error (L1) of the divergence's three problems (default 1e-3)",
                 [&](const std::string& text) { options.tolerance = parse_tolerance(text); })
         ->group(group);
-    line.option("--source-scale", "FACTOR", "SOURCE_TEST is multiplied with it, e.g. 1/255 (default 1)",
-                [=, &options](const std::string& text) { take_scaling(options.source.scaling, text); })
-        ->group(group);
-    line.option("--target-scale", "FACTOR", "likewise TARGET_TEST",
-                [=, &options](const std::string& text) { take_scaling(options.target.scaling, text); })
-        ->group(group);
+    declare_preparation(line, {{"source", &options.source}, {"target", &options.target}});
     declare(line, options.machine, false);
     line.text("--summary", "FILE.json", "the scores, for programs", options.summary)->group("Output");
     line.flag("--overwrite", "replace a summary that exists", options.overwrite)->group("Output");
@@ -82,12 +74,20 @@ bool parse(const Invocation& invocation, ScoreOptions& options) {
                      "self problem) did\nnot converge.\n"};
     declare(line, options);
     if (!line.parse(invocation)) return false;
+    check_preparation(line, {{"source", &options.source}, {"target", &options.target}});
     check_together(line, options.machine);
     check_together(line, options.volume);
     CONVOY_VALIDATE(!options.overwrite || !options.summary.empty(),
                     "--overwrite has no effect without --summary; leave it out");
     options.config = line.config();
     return true;
+}
+
+// The true images, prepared like the points that they are held against.
+io::InputOptions truth_of(const ScoreOptions& options) {
+    io::InputOptions truth = options.target;
+    truth.points = options.truth;
+    return truth;
 }
 
 // What is known of the inputs before they are read.
@@ -106,7 +106,7 @@ TestShape shape_of_test(const Communicator& world, const ScoreOptions& options, 
     };
     const TestShape shape{look(options.source), look(options.target)};
     if (options.truth.empty()) return shape;
-    const std::int64_t rows = look({.points = options.truth, .weights = {}, .scaling = "1"});
+    const std::int64_t rows = look(truth_of(options));
     CONVOY_VALIDATE(
         rows == shape.sources,
         fmt::format("--truth '{}' has {} rows and '{}' {} (an image for each point is needed); give both in "
@@ -176,9 +176,7 @@ double variance(const Grid& grid, const DistributedCloud& target) {
 void compare_with_truth(const Grid& grid, const ScoreOptions& options, const DistributedCloud& images,
                         const DistributedCloud& target, Score& score) {
     if (options.truth.empty()) return;
-    const DistributedCloud truth =
-        io::read_cloud(grid, Side::row, images.partition,
-                       {.points = options.truth, .weights = {}, .scaling = options.target.scaling}, score.truth);
+    const DistributedCloud truth = io::read_cloud(grid, Side::row, images.partition, truth_of(options), score.truth);
     score.has_truth = true;
     score.mean_squared_error = mean_over(grid, Side::row, images, [&](std::int64_t i) {
         return squared_distance(images.local.point(i), truth.local.point(i));

@@ -5,6 +5,7 @@
 #include <array>
 #include <cmath>
 #include <map>
+#include <tuple>
 
 #include "app/quantities.hpp"
 #include "convoy/error.hpp"
@@ -78,6 +79,11 @@ StoredSelfTerm term_from(const StoredAttributes& from, Side side) {
     stored.input.rows = from.count(input + "rows");
     stored.input.columns = from.count(input + "columns");
     stored.input.scaling = from.text(input + "scaling");
+    if (from.has(input + "blur")) {  // not in the files of earlier versions
+        stored.input.prepare.image = from.text(input + "image");
+        stored.input.prepare.grayscale = from.count(input + "grayscale") == 1;
+        stored.input.prepare.blur = from.number(input + "blur");
+    }
     stored.input.checksum = static_cast<std::uint32_t>(from.count(input + "checksum"));
     stored.input.weights_checksum = static_cast<std::uint32_t>(from.count(input + "weights_checksum"));
     DivergenceTerm& term = stored.term;
@@ -104,8 +110,19 @@ Difference difference(const io::InputIdentity& stored, const io::InputIdentity& 
                                here.columns)};
     if (stored.checksum != here.checksum)
         return {3, fmt::format("other points (checksum {:08x}, here {:08x})", stored.checksum, here.checksum)};
+    // What was read is the same: how it was read, such as by which columns, does not matter then.
     if (io::parse_scaling(stored.scaling) != io::parse_scaling(here.scaling))
         return {2, fmt::format("another scale ({}, here {})", stored.scaling, here.scaling)};
+    const auto images = [](const io::InputIdentity& input) {
+        return std::tuple{input.prepare.grayscale, input.prepare.blur, input.prepare.image};
+    };
+    if (images(stored) != images(here)) {
+        const auto words = [](const io::InputIdentity& input) {
+            const std::string all = io::in_words(input.prepare, input.scaling);
+            return all.empty() ? std::string{"as they are"} : all;
+        };
+        return {2, fmt::format("other grey levels or blur ({}; here {})", words(stored), words(here))};
+    }
     if (stored.weights_checksum != here.weights_checksum)
         return {1, fmt::format("other weights (checksum {:08x}, here {:08x}; 0: equal weights)",
                                stored.weights_checksum, here.weights_checksum)};

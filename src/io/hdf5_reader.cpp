@@ -26,23 +26,29 @@ class Hdf5Reader final : public Reader {
     std::string place() const override { return fmt::format("dataset '{}'", location_.key); }
 
     void read(std::int64_t first, std::int64_t count, std::span<double> out) override {
-        CONVOY_EXPECT(first >= 0 && first + count <= data_.rows);
-        CONVOY_EXPECT(static_cast<std::int64_t>(out.size()) == count * data_.columns);
-        const std::int64_t step = std::max<std::int64_t>(1, slab_bytes / 8 / data_.columns);
-        for (std::int64_t at = 0; at < count; at += step)
-            read_slab(first + at, std::min(step, count - at), out.data() + at * data_.columns);
+        read_block({first, count, 0, data_.columns}, out);
+    }
+
+    void read_block(const Block& block, std::span<double> out) override {
+        expect_within(block, out);
+        const std::int64_t step = std::max<std::int64_t>(1, slab_bytes / 8 / block.columns);
+        for (std::int64_t at = 0; at < block.rows; at += step)
+            read_slab({block.first_row + at, std::min(step, block.rows - at), block.first_column, block.columns},
+                      out.data() + at * block.columns);
     }
 
  private:
-    void read_slab(std::int64_t first, std::int64_t count, double* out) {
-        const hsize_t start[2] = {static_cast<hsize_t>(first), 0};
-        const hsize_t extents[2] = {static_cast<hsize_t>(count), static_cast<hsize_t>(data_.columns)};
+    void read_slab(const Block& slab, double* out) {
+        const hsize_t start[2] = {static_cast<hsize_t>(slab.first_row), static_cast<hsize_t>(slab.first_column)};
+        const hsize_t extents[2] = {static_cast<hsize_t>(slab.rows), static_cast<hsize_t>(slab.columns)};
         const Hdf5 in_file{H5Dget_space(data_.dataset.get()), H5Sclose};
         const Hdf5 in_memory{H5Screate_simple(data_.vector ? 1 : 2, extents, nullptr), H5Sclose};
         H5Sselect_hyperslab(in_file.get(), H5S_SELECT_SET, start, nullptr, extents, nullptr);
         if (H5Dread(data_.dataset.get(), H5T_NATIVE_DOUBLE, in_memory.get(), in_file.get(), H5P_DEFAULT, out) < 0) {
             const std::string reason = hdf5_error("unknown reason");
-            refuse(location_, fmt::format("rows {} to {} of {} cannot be read", first, first + count - 1, place()),
+            refuse(location_,
+                   fmt::format("rows {} to {} of {} cannot be read", slab.first_row, slab.first_row + slab.rows - 1,
+                               place()),
                    reason, "the file is damaged: copy or write it again");
         }
     }

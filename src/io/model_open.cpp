@@ -76,6 +76,13 @@ struct Look {
         side.input.rows = count(group, "rows");
         side.input.columns = count(group, "columns");
         side.input.scaling = text(group, "scaling");
+        side.input.prepare = {.transposed = count(group, "transposed") == 1,
+                              .columns = text(group, "chosen_columns"),
+                              .image = text(group, "image"),
+                              .grayscale = count(group, "grayscale") == 1,
+                              .blur = number(group, "blur", 0)};
+        side.input.dimension = count(group, "dimension");
+        if (side.input.dimension == 0) side.input.dimension = side.input.columns;  // of an earlier version
         side.input.checksum = static_cast<std::uint32_t>(count(group, "checksum"));
         if (side.input.scaling.empty()) side.input.scaling.assign(1, '1');
         return side;
@@ -107,7 +114,7 @@ void expect_agreement(const Look& look, const Model& model, Side side) {
     for (const StoredRows* numbers : {&one.potential, &one.weights})
         if (numbers->there() && numbers->columns != 1)
             look.damaged(fmt::format("'{}' has {} columns", numbers->key, numbers->columns), "need a number a point");
-    for (const std::int64_t columns : {one.points.columns, one.input.columns})
+    for (const std::int64_t columns : {one.points.columns, one.input.dimension})
         if (columns > 0 && columns != model.dimension())
             look.damaged(
                 fmt::format("its {} has {} columns, other points of it {}", one.name, columns, model.dimension()));
@@ -156,7 +163,7 @@ std::int64_t Model::points(Side of) const {
 std::int64_t Model::dimension() const {
     for (const ModelSide* side : {&target, &source}) {
         if (side->points.there()) return side->points.columns;
-        if (side->input.columns > 0) return side->input.columns;
+        if (side->input.dimension > 0) return side->input.dimension;
     }
     return 0;
 }

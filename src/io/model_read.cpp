@@ -10,6 +10,7 @@
 #include "convoy/error.hpp"
 #include "io/input_error.hpp"
 #include "io/model.hpp"
+#include "io/pattern.hpp"
 #include "io/result_open.hpp"
 
 namespace convoy::io {
@@ -22,6 +23,7 @@ std::string with_key(const std::string& path, const std::string& key) {
 
 bool exists(const std::string& path) {
     struct stat status;
+    if (is_pattern(path)) return !files_named(path).empty();
     return !path.empty() && ::stat(path.c_str(), &status) == 0;
 }
 
@@ -62,12 +64,13 @@ struct Tried {
 };
 
 Tried try_input(const Grid& grid, const Partition& partition, const ModelSide& side, const std::string& text) {
-    const InputOptions options{.points = text, .weights = {}, .scaling = side.input.scaling};
+    const InputOptions options{
+        .points = text, .weights = {}, .scaling = side.input.scaling, .prepare = side.input.prepare};
     const Shape shape = shape_of(grid.world(), options);
-    if (shape.rows != partition.items() || (side.input.columns > 0 && shape.columns != side.input.columns))
+    if (shape.rows != partition.items() || (side.input.dimension > 0 && shape.columns != side.input.dimension))
         return {{},
                 fmt::format("it has {} x {} numbers now, and had {} x {}", shape.rows, shape.columns, partition.items(),
-                            side.input.columns)};
+                            side.input.dimension)};
     InputIdentity found;
     Tried tried{read_cloud(grid, Side::column, partition, options, found), {}};
     if (found.checksum != side.input.checksum)
@@ -103,7 +106,8 @@ DistributedCloud read_input(const Grid& grid, const Partition& partition, const 
 std::vector<std::string> files_of(const Model& model, Side side, const std::string& moved) {
     std::vector<std::string> files;
     if (model.side(side).points.there()) return files;
-    for (const std::string& text : candidates(model, side, moved)) files.push_back(Location::parse(text).path);
+    for (const std::string& text : candidates(model, side, moved))
+        for (std::string& file : files_named(Location::parse(text).path)) files.push_back(std::move(file));
     return files;
 }
 

@@ -1,17 +1,12 @@
 #include "io/point_stream.hpp"
 
-#include <utility>
-
 #include "convoy/error.hpp"
 #include "io/checksum.hpp"
 
 namespace convoy::io {
 
-PointStream::PointStream(const Communicator& world, const InputOptions& input, std::string scale_option)
-    : world_{world},
-      options_{input},
-      scale_option_{std::move(scale_option)},
-      input_{open_input(world, input.points, false)} {}
+PointStream::PointStream(const Communicator& world, const InputOptions& input, const std::string& option_prefix)
+    : world_{world}, input_{open_points(world, input, option_prefix)} {}
 
 std::vector<double> PointStream::read(GlobalRun portion, GlobalRun mine) {
     CONVOY_EXPECT(portion.first.value == next_ && intersect(portion, mine).count == mine.count);
@@ -20,27 +15,20 @@ std::vector<double> PointStream::read(GlobalRun portion, GlobalRun mine) {
     std::vector<double> points =
         input_.sequential ? read_and_send(world_, input_, portion, mine, checksum) : read_here(mine, checksum);
     checksum_ = crc32c_combine(checksum_, checksum, static_cast<std::uint64_t>(8 * portion.count * input_.columns));
-    scale(world_, scale_option_, input_, options_.scaling, points);
     return points;
 }
 
 std::vector<double> PointStream::read_here(GlobalRun mine, std::uint32_t& checksum) {
     std::vector<double> points;
     Faults faults;
-    agree(world_, [&] {
-        if (mine.count == 0) return;
-        open_here(input_);
-        make_room(input_, mine.count, points);
-        input_.reader->read(mine.first.value, mine.count, points);
-        faults.look(*input_.reader, mine.first.value, points, false);
-    });
+    agree(world_, [&] { points = io::read_here(input_, mine, faults, checksum); });
     expect_no_faults(world_, input_, faults);
-    checksum = crc32c_of_all(world_, crc32c(points), static_cast<std::int64_t>(points.size() * 8), mine.first.value);
+    checksum = crc32c_of_all(world_, checksum, mine.count * input_.columns * 8, mine.first.value);
     return points;
 }
 
 InputIdentity PointStream::identity() const {
-    InputIdentity identity = identity_of(input_, options_.scaling);
+    InputIdentity identity = identity_of(input_);
     identity.checksum = checksum_;
     return identity;
 }

@@ -28,7 +28,7 @@ void expect_length(const Input& input, std::int64_t rows) {
                "do not change inputs during a run");
 }
 
-// This rank's part of the input (its rows x columns), and the checksum of the whole.
+// This rank's part of the points (or weights), and the checksum of the whole as it was read.
 struct Part {
     std::vector<double> values;
     std::uint32_t checksum = 0;
@@ -38,21 +38,15 @@ struct Part {
 Part read_stripes(const Grid& grid, Side side, const Partition& partition, Input& input) {
     const GlobalRun stripe = my_stripe(grid, side, partition);
     std::vector<double> values;
+    std::uint32_t checksum = 0;
     Faults faults;
-    agree(grid.world(), [&] {
-        if (stripe.count == 0) return;
-        open_here(input);
-        make_room(input, stripe.count, values);
-        input.reader->read(stripe.first.value, stripe.count, values);
-        faults.look(*input.reader, stripe.first.value, values, input.weights);
-    });
+    agree(grid.world(), [&] { values = read_here(input, stripe, faults, checksum); });
     expect_no_faults(grid.world(), input, faults);
 
     Part part;
-    part.checksum =
-        crc32c_of_all(grid.world(), crc32c(values), static_cast<std::int64_t>(values.size() * 8), stripe.first.value);
-    part.values =
-        grid.sharers(side).size() == 1 ? std::move(values) : join_stripes(grid, side, partition, input.columns, values);
+    part.checksum = crc32c_of_all(grid.world(), checksum, stripe.count * input.columns * 8, stripe.first.value);
+    part.values = grid.sharers(side).size() == 1 ? std::move(values)
+                                                 : join_stripes(grid, side, partition, input.dimension, values);
     return part;
 }
 
@@ -84,29 +78,27 @@ void normalise(const Grid& grid, Side side, const Input& input, std::span<double
 }  // namespace
 
 Shape shape_of(const Communicator& world, const InputOptions& input) {
-    const Input opened = open_input(world, input.points, false);
-    return {opened.rows, opened.columns};
+    const Input opened = open_points(world, input, "--");
+    return {opened.rows, opened.dimension};
 }
 
 DistributedCloud read_cloud(const Grid& grid, Side side, const Partition& partition, const InputOptions& options,
                             InputIdentity& identity) {
-    Input points = open_input(grid.world(), options.points, false);
+    Input points = open_points(grid.world(), options, side == Side::row ? "--source-" : "--target-");
     expect_length(points, partition.items());
     Input weights;
     if (!options.weights.empty()) {
-        weights = open_input(grid.world(), options.weights, true);
+        weights = open_weights(grid.world(), options.weights);
         expect_length(weights, partition.items());
     }
 
     DistributedCloud cloud{partition, {}};
     cloud.local.rows = partition.count(grid.part(side));
-    cloud.local.dimension = points.columns;
+    cloud.local.dimension = points.dimension;
     Part part = read_part(grid, side, partition, points);
     cloud.local.points = std::move(part.values);
-    identity = identity_of(points, options.scaling);
+    identity = identity_of(points);
     identity.checksum = part.checksum;
-    scale(grid.world(), side == Side::row ? "--source-scale" : "--target-scale", points, options.scaling,
-          cloud.local.points);
 
     if (options.weights.empty()) {
         cloud.local.weights.assign(static_cast<std::size_t>(cloud.local.rows),

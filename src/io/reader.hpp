@@ -3,20 +3,29 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 
 #include "convoy/communicator.hpp"
 #include "convoy/coupling.hpp"
 #include "convoy/grid.hpp"
+#include "convoy/image.hpp"
 
 namespace convoy::io {
 
-// PATH[#KEY]. A '#' in the path itself is allowed if a file of the whole name exists.
+// PATH[#KEY]. A '#' in the path itself is allowed if a file of the whole name exists. PATH may be a pattern
+// (io/pattern.hpp).
 struct Location {
     std::string path, key;
     static Location parse(const std::string& text);
     std::string name() const;  // as given
+};
+
+// A rectangle of a matrix.
+struct Block {
+    std::int64_t first_row = 0, rows = 0;
+    std::int64_t first_column = 0, columns = 0;
 };
 
 // A matrix in a file. The constructor (open_reader) checks shape and type; errors are InputErrors that name file,
@@ -30,33 +39,60 @@ class Reader {
     // Rows [first, first + count) as fp64, row-major: out.size() == count * columns(). Sequential readers need
     // ascending, non-overlapping calls.
     virtual void read(std::int64_t first, std::int64_t count, std::span<double> out) = 0;
+    // Likewise some columns of some rows; formats that need not read the others do it better than this.
+    virtual void read_block(const Block& block, std::span<double> out);
+    // What a row is, where the format says so.
+    virtual std::optional<ImageShape> image() const { return std::nullopt; }
     // Text and compressed streams: one rank reads everything and sends it on.
     virtual bool sequential() const { return false; }
     // "dataset 'X'", "array", "table": what a message calls the matrix in its file. Row and column in messages are
     // 0-based as in the array, for tables the line of the file, 1-based.
     virtual std::string place() const = 0;
     virtual std::string row_name(std::int64_t row) const { return "row " + std::to_string(row); }
+    // "row 3, column 2": where a number is, as the file has it.
+    virtual std::string position(std::int64_t row, std::int64_t column) const;
+
+ protected:
+    void expect_within(const Block& block, std::span<const double> out) const;  // a programmer's error if it is not
 };
 
 std::unique_ptr<Reader> open_reader(const Location& location);
 
+// What is done with the numbers of a file before they are points, in this order; between grey levels and blur they are
+// scaled (InputOptions::scaling).
+struct Preparation {
+    bool transposed = false;  // the file's columns are the points
+    std::string columns;      // of the matrix, once transposed: parse_columns(); empty: all
+    std::string image;        // what a row is: ImageShape::parse(); empty: what the format says
+    bool grayscale = false;   // luma of red, green and blue
+    double blur = 0;          // standard deviation in pixels; 0: none
+    bool operator==(const Preparation&) const = default;
+};
+
 struct InputOptions {
     std::string points;         // PATH[#KEY]
     std::string weights;        // PATH[#KEY] or empty: equal weights
-    std::string scaling = "1";  // "1", "1/255", "0.5": points are multiplied with it
+    std::string scaling = "1";  // "1", "1/255", "1/127.5-1": see parse_scaling()
+    Preparation prepare = {};
 };
 
 // What identifies an input: stored in results, checked when they are used again. Paths are as given.
 struct InputIdentity {
     std::string path, absolute_path, key;
-    std::int64_t rows = 0, columns = 0;
+    std::int64_t rows = 0, columns = 0;  // as read: transposed, the chosen columns
     std::string scaling = "1";
-    std::uint32_t checksum = 0;  // CRC-32C of all points as little-endian fp64, row-major, as read (before scaling)
+    std::uint32_t checksum = 0;  // CRC-32C of all points as little-endian fp64, row-major, as read (before grey levels)
     std::string weights_path, weights_key;
     std::uint32_t weights_checksum = 0;  // 0 if there are none
+    Preparation prepare = {};            // `image` is filled in where it was the format that knew it
+    std::int64_t dimension = 0;          // of the points, prepared
 };
 
-// Rows and columns of an input, read by rank 0 and told to all. Throws the same InputError on all ranks. Collective.
+// "columns 6:17, scale 1/255", empty: as they are. What differs in it are different points.
+std::string in_words(const Preparation& prepare, const std::string& scaling);
+
+// Points of an input and their dimension, prepared; read by rank 0 and told to all. Throws the same InputError on all
+// ranks. Collective.
 struct Shape {
     std::int64_t rows = 0, columns = 0;
 };
@@ -69,7 +105,12 @@ Shape shape_of(const Communicator& world, const InputOptions& input);
 DistributedCloud read_cloud(const Grid& grid, Side side, const Partition& partition, const InputOptions& input,
                             InputIdentity& identity);
 
-// "1/255", "2", "1e-3" -> number. InputError if it is not finite and positive.
-double parse_scaling(const std::string& text);
+// x * factor + offset
+struct Scaling {
+    double factor = 1, offset = 0;
+    bool operator==(const Scaling&) const = default;
+};
+// "1/255", "2", "1e-3", "1/127.5-1". InputError if the factor is not finite and positive.
+Scaling parse_scaling(const std::string& text);
 
 }  // namespace convoy::io
