@@ -35,6 +35,8 @@ class Communicator {
     void broadcast(std::span<std::byte> bytes, int root = 0) const;
     /// `mine` of every rank, concatenated in rank order, on all ranks; lengths may differ.
     std::vector<double> gather_all(std::span<const double> mine) const;
+    /// outgoing[k] goes to rank k; returned is what every rank sent to this one, by rank. Lengths may differ.
+    std::vector<std::vector<double>> exchange(std::vector<std::vector<double>> outgoing) const;
 
     template <class T>
     void broadcast(std::span<T> values, int root = 0) const {

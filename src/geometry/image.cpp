@@ -1,6 +1,7 @@
 #include "convoy/image.hpp"
 
 #include <fmt/format.h>
+#include <omp.h>
 
 #include <algorithm>
 #include <charconv>
@@ -101,24 +102,20 @@ void blur(const ImageShape& shape, double sigma, std::span<double> rows) {
     const auto planes = static_cast<std::int64_t>(rows.size()) / plane;
     const std::vector<double> down = kernel_matrix(h, sigma), across = kernel_matrix(w, sigma);
     const dense::ConstMatrix g_down{down.data(), h, h, h}, g_across{across.data(), w, w, w};
+    std::vector<double> scratch(static_cast<std::size_t>(omp_get_max_threads() * plane));
     const dense::OneThreadEach one_thread_each;
-#pragma omp parallel
-    {
-        std::vector<double> half(static_cast<std::size_t>(plane));
-#pragma omp for schedule(static)
-        for (std::int64_t k = 0; k < planes; ++k) {
-            double* image = rows.data() + k * plane;
-            dense::multiply(1, g_down, dense::Form::plain, {image, h, line, line}, dense::Form::plain, 0,
-                            {half.data(), h, line, line});
-            if (depth == 1) {
-                dense::multiply(1, {half.data(), h, w, w}, dense::Form::plain, g_across, dense::Form::plain, 0,
-                                {image, h, w, w});
-            } else {
-                for (std::int64_t i = 0; i < h; ++i)
-                    dense::multiply(1, g_across, dense::Form::plain, {half.data() + i * line, w, depth, depth},
-                                    dense::Form::plain, 0, {image + i * line, w, depth, depth});
-            }
+#pragma omp parallel for schedule(static)
+    for (std::int64_t k = 0; k < planes; ++k) {
+        double *const image = rows.data() + k * plane, *const half = scratch.data() + omp_get_thread_num() * plane;
+        dense::multiply(1, g_down, dense::Form::plain, {image, h, line, line}, dense::Form::plain, 0,
+                        {half, h, line, line});
+        if (depth == 1) {
+            dense::multiply(1, {half, h, w, w}, dense::Form::plain, g_across, dense::Form::plain, 0, {image, h, w, w});
+            continue;
         }
+        for (std::int64_t i = 0; i < h; ++i)
+            dense::multiply(1, g_across, dense::Form::plain, {half + i * line, w, depth, depth}, dense::Form::plain, 0,
+                            {image + i * line, w, depth, depth});
     }
 }
 

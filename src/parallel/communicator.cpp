@@ -132,6 +132,37 @@ std::vector<double> Communicator::gather_all(std::span<const double> mine) const
     return all;
 }
 
+std::vector<std::vector<double>> Communicator::exchange(std::vector<std::vector<double>> outgoing) const {
+    CONVOY_EXPECT(std::ssize(outgoing) == size());
+    if (size() == 1) return outgoing;
+    const auto ranks = static_cast<std::size_t>(size());
+    std::vector<std::int64_t> sent(ranks), received(ranks);
+    for (std::size_t k = 0; k < ranks; ++k) sent[k] = std::ssize(outgoing[k]);
+    MPI_Alltoall(sent.data(), 1, MPI_INT64_T, received.data(), 1, MPI_INT64_T, impl_->comm);
+    // In each round everybody sends to one rank and hears from one, so that buffers stay bounded.
+    std::vector<std::vector<double>> incoming(ranks);
+    for (int round = 0; round < size(); ++round) {
+        const int to = (rank() + round) % size(), from = (rank() - round + size()) % size();
+        std::vector<double>& out = outgoing[static_cast<std::size_t>(to)];
+        std::vector<double>& in = incoming[static_cast<std::size_t>(from)];
+        if (round == 0) {
+            in = std::move(out);
+            continue;
+        }
+        in.resize(static_cast<std::size_t>(received[static_cast<std::size_t>(from)]));
+        std::vector<MPI_Request> requests;
+        in_pieces(std::span{in}, [&](double* data, int n) {
+            MPI_Irecv(data, n, MPI_DOUBLE, from, 0, impl_->comm, &requests.emplace_back());
+        });
+        in_pieces(std::span{out}, [&](double* data, int n) {
+            MPI_Isend(data, n, MPI_DOUBLE, to, 0, impl_->comm, &requests.emplace_back());
+        });
+        MPI_Waitall(static_cast<int>(requests.size()), requests.data(), MPI_STATUSES_IGNORE);
+        out = {};
+    }
+    return incoming;
+}
+
 void Communicator::ordered_sum(std::span<double> values) const {
     if (size() == 1) return;
     const int n = count_of(std::ssize(values));
