@@ -31,6 +31,9 @@ struct Features {
     std::vector<double> undo(const std::vector<double>& rows) const;
 };
 
+/// The points of a cloud in the new coordinates, in place. Local.
+void transform(const Features& features, DistributedCloud& cloud);
+
 /// The same to within rounding, which differs between grids.
 bool alike(const Features& one, const Features& other);
 

@@ -12,6 +12,7 @@
 #include "app/exit_codes.hpp"
 #include "app/options.hpp"
 #include "app/point_options.hpp"
+#include "app/problem_inputs.hpp"
 #include "app/quantities.hpp"
 #include "app/run_plan.hpp"
 #include "app/standard_output.hpp"
@@ -50,14 +51,26 @@ void describe(Report& report, const std::string& side, const io::InputOptions& i
     }
     if (s.widest_deviation > 1000 * s.narrowest_deviation) {
         report.remark(
-            fmt::format("column {} varies {:.0e} times as much as column {}: it rules the cost; standardise "
-                        "the columns?",
+            fmt::format("column {} varies {:.0e} times as much as column {}: it rules the cost; "
+                        "--standardize?",
                         s.widest_column, s.widest_deviation / s.narrowest_deviation, s.narrowest_column));
     }
     if (s.duplicates > 0) {
-        report.remark(fmt::format("{} equal to an earlier one; weights would say the same with fewer points",
+        report.remark(fmt::format("{} equal to an earlier one; --merge-duplicates solves with fewer points",
                                   plural(s.duplicates, "point is", "points are")));
     }
+    report.text += "\n";
+}
+
+void describe_joint(Report& report, const ProblemInputs& inputs, const ProblemClouds& clouds) {
+    if (!clouds.merged_source && !clouds.features) return;
+    report.text += "together\n";
+    if (clouds.merged_source)
+        report.row(
+            "equal points merged",
+            fmt::format("{} x {} are {} x {}", count_text(inputs.given().rows), count_text(inputs.given().columns),
+                        count_text(inputs.shape().rows), count_text(inputs.shape().columns)));
+    if (clouds.features) report.row("features", in_words(*clouds.features));
     report.text += "\n";
 }
 
@@ -97,6 +110,7 @@ int check(const Invocation& invocation) {
     const bool pair = !problem.target.points.empty();
     std::vector<std::string> of_pairs = options_of_input("target");
     of_pairs.insert(of_pairs.end(), {"--cost", "--epsilon", "--grid", "--memory", "--cache"});
+    of_pairs.insert(of_pairs.end(), std::begin(joint_options), std::end(joint_options));
     for (const std::string& option : of_pairs) {
         CONVOY_VALIDATE(pair || !line.given(option),
                         fmt::format("{} has no effect without a TARGET; give one or leave the option out", option));
@@ -112,18 +126,16 @@ int check(const Invocation& invocation) {
             io::read_cloud(grid, Side::row, Partition::even(shape.rows, world.size()), problem.source, identity);
         describe(report, "source", problem.source, identity, statistics_of(grid, Side::row, source));
     } else {
-        const ProblemShape shape = shape_of_problem(world, problem);
-        const Plan plan = plan_run(world, shape, problem, machine, {});
+        ProblemInputs inputs{world, problem, [] {}};
+        const Plan plan = plan_run(world, inputs.shape(), problem, machine, {});
         const Grid grid{world, plan.grid};
-        io::InputIdentity identity, target_identity;
-        DistributedCloud source = io::read_cloud(grid, Side::row, Partition::even(shape.rows, grid.parts(Side::row)),
-                                                 problem.source, identity);
-        DistributedCloud target =
-            io::read_cloud(grid, Side::column, Partition::even(shape.columns, grid.parts(Side::column)), problem.target,
-                           target_identity);
-        describe(report, "source", problem.source, identity, statistics_of(grid, Side::row, source));
-        describe(report, "target", problem.target, target_identity, statistics_of(grid, Side::column, target));
-        Coupling coupling{grid, std::move(source), std::move(target), problem.cost, plan.precision, plan.backend};
+        ProblemClouds clouds = inputs.read(grid, 0);
+        describe(report, "source", problem.source, clouds.source_input, statistics_of(grid, Side::row, clouds.source));
+        describe(report, "target", problem.target, clouds.target_input,
+                 statistics_of(grid, Side::column, clouds.target));
+        describe_joint(report, inputs, clouds);
+        Coupling coupling{grid,         std::move(clouds.source), std::move(clouds.target),
+                          problem.cost, plan.precision,           plan.backend};
         describe_pair(report, coupling, problem, plan);
     }
     report.text +=

@@ -79,6 +79,7 @@ void declare_inputs(CommandLine& line, ProblemOptions& options, bool target_requ
         ->group(group);
     line.text("--target-weights", "PATH[#KEY]", "masses of the target's points", options.target.weights)->group(group);
     declare_preparation(line, {{"source", &options.source}, {"target", &options.target}});
+    declare(line, options.joint);
 }
 
 void declare(CommandLine& line, ProblemOptions& options, bool target_required) {

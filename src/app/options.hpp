@@ -9,6 +9,7 @@
 
 #include "app/command_line.hpp"
 #include "app/console.hpp"
+#include "app/joint_options.hpp"
 #include "convoy/coupling.hpp"
 #include "convoy/epsilon.hpp"
 #include "convoy/sinkhorn.hpp"
@@ -21,6 +22,7 @@ namespace convoy::app {
 struct ProblemOptions {
     io::InputOptions source{.points = {}, .weights = {}, .scaling = "1"};
     io::InputOptions target{.points = {}, .weights = {}, .scaling = "1"};
+    JointOptions joint;
     Cost cost;
     EpsilonRule epsilon;
 };

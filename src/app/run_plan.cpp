@@ -25,6 +25,7 @@ Plan plan_run(const Communicator& world, const ProblemShape& shape, const Proble
     request.rows = shape.rows;
     request.columns = shape.columns;
     request.dimension = shape.dimension;
+    request.read_dimension = shape.read_dimension;
     request.cost = problem.cost;
     request.precision = machine.precision;
     request.backend = machine.backend;

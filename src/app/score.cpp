@@ -98,10 +98,10 @@ struct TestShape {
 TestShape shape_of_test(const Communicator& world, const ScoreOptions& options, const io::Model& model) {
     const auto look = [&](const io::InputOptions& input) {
         const io::Shape shape = io::shape_of(world, input);
-        CONVOY_VALIDATE(shape.columns == model.dimension(),
+        CONVOY_VALIDATE(shape.columns == model.inputs(),
                         fmt::format("points '{}' have {}, but '{}' maps points of {}; give points of the model's space",
                                     input.points, plural(shape.columns, "column", "columns"), options.fit.model,
-                                    plural(model.dimension(), "dimension", "dimensions")));
+                                    plural(model.inputs(), "dimension", "dimensions")));
         return shape.rows;
     };
     const TestShape shape{look(options.source), look(options.target)};
@@ -119,6 +119,7 @@ MapPlan plan_score(const Communicator& world, const ScoreOptions& options, const
                    const TestShape& shape) {
     MapRequest request = request_of(options.fit, model);
     request.points = shape.sources;
+    request.read_dimension = model.inputs();
     request.compared_with = shape.targets;
     request.precision = options.machine.precision;
     request.backend = options.machine.backend;
@@ -176,7 +177,8 @@ double variance(const Grid& grid, const DistributedCloud& target) {
 void compare_with_truth(const Grid& grid, const ScoreOptions& options, const DistributedCloud& images,
                         const DistributedCloud& target, Score& score) {
     if (options.truth.empty()) return;
-    const DistributedCloud truth = io::read_cloud(grid, Side::row, images.partition, truth_of(options), score.truth);
+    DistributedCloud truth = io::read_cloud(grid, Side::row, images.partition, truth_of(options), score.truth);
+    if (score.model.features) transform(*score.model.features, truth);
     score.has_truth = true;
     score.mean_squared_error = mean_over(grid, Side::row, images, [&](std::int64_t i) {
         return squared_distance(images.local.point(i), truth.local.point(i));
@@ -226,6 +228,7 @@ int score(const Invocation& invocation) {
     const Grid grid{world, plan.grid};
     DistributedCloud images = io::read_cloud(grid, Side::row, Partition::even(shape.sources, grid.parts(Side::row)),
                                              options.source, score.source);
+    if (model.features) transform(*model.features, images);
     run.heed_signals("reading");
     run.phases.end("read");
     {
@@ -238,6 +241,7 @@ int score(const Invocation& invocation) {
     }
     DistributedCloud target = io::read_cloud(
         grid, Side::column, Partition::even(shape.targets, grid.parts(Side::column)), options.target, score.target);
+    if (model.features) transform(*model.features, target);
     compare_with_truth(grid, options, images, target, score);
     run.heed_signals("reading");
     run.phases.end("read");

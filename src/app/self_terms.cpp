@@ -9,6 +9,7 @@
 
 #include "app/quantities.hpp"
 #include "convoy/error.hpp"
+#include "io/features_file.hpp"
 #include "io/number.hpp"
 
 namespace convoy::app {
@@ -158,8 +159,12 @@ StoredSelfTerms read_self_terms(const Communicator& world, const std::string& pa
     const StoredAttributes from{world, path};
     if (!from.has("/divergence/source/dual_value") || !from.has("/divergence/target/dual_value"))
         refuse(path, "it holds none (they are written by convoy divergence)", "give a result of that command");
-    return {path, from.number("/solution/epsilon"), from.text("/solution/cost"), term_from(from, Side::row),
-            term_from(from, Side::column)};
+    return {path,
+            from.number("/solution/epsilon"),
+            from.text("/solution/cost"),
+            term_from(from, Side::row),
+            term_from(from, Side::column),
+            io::read_features(world, path)};
 }
 
 void expect_same_problem(const StoredSelfTerms& stored, const Cost& cost, double epsilon) {
@@ -172,8 +177,15 @@ void expect_same_problem(const StoredSelfTerms& stored, const Cost& cost, double
                fmt::format("leave out --reuse, or give --epsilon {}", stored.epsilon));
 }
 
-ReusableTerms find_reusable(const StoredSelfTerms& stored, const io::InputIdentity& source,
-                            const io::InputIdentity& target) {
+ReusableTerms find_reusable(const StoredSelfTerms& stored, const Problem& problem) {
+    if (stored.features.has_value() != problem.features.has_value() ||
+        (stored.features && !alike(*stored.features, *problem.features)))
+        refuse(stored.path,
+               stored.features
+                   ? fmt::format("its points were {}, together with other ones than here", in_words(*stored.features))
+                   : "its points were neither standardized nor projected",
+               "leave out --reuse: such features are those of both clouds together");
+    const io::InputIdentity &source = problem.source, &target = problem.target;
     ReusableTerms found;
     Difference nearest{5, {}};
     for (const Side side : {Side::row, Side::column}) {
@@ -192,12 +204,12 @@ ReusableTerms find_reusable(const StoredSelfTerms& stored, const io::InputIdenti
     return found;
 }
 
-SelfTerm read_self_term(const Coupling& coupling, Side side, const StoredSelfTerms& stored,
-                        const StoredSelfTerm& term) {
-    const Grid& grid = coupling.grid();
-    const Partition& own = coupling.cloud(side).partition;
+SelfTerm read_self_term(const Problem& problem, Side side, const StoredSelfTerms& stored, const StoredSelfTerm& term) {
+    const Grid& grid = problem.coupling.grid();
+    const Partition& own = problem.coupling.cloud(side).partition;
     const std::vector<double> potential =
-        io::read_stored_vector(grid, side, own, stored.path, fmt::format("self/{}/f", name_of(term.side)));
+        problem.of_points(side, io::read_stored_vector(grid, side, problem.rows(side), stored.path,
+                                                       fmt::format("self/{}/f", name_of(term.side))));
     const Partition again = Partition::even(own.items(), grid.parts(other(side)));
     const std::vector<double> redistributed = redistribute(grid, side, own, again, 1, potential);
     SelfTerm result;

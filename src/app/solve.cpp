@@ -93,7 +93,7 @@ int solve(const Invocation& invocation) {
     result.f = std::move(solved.state.f);
     result.g = std::move(solved.state.g);
     result.store_source = result.store_target = options.output.store_points;
-    io::write_result(coupling, result, options.output.output, options.output.overwrite);
+    write_result(problem, result, options.output);
 
     return close_run(run, problem, options.output, outcome, result);
 }

@@ -63,7 +63,8 @@ struct Tried {
     std::string difference;  // empty: it is the right one
 };
 
-Tried try_input(const Grid& grid, const Partition& partition, const ModelSide& side, const std::string& text) {
+Tried try_input(const Grid& grid, const Partition& partition, const Model& model, const ModelSide& side,
+                const std::string& text) {
     const InputOptions options{
         .points = text, .weights = {}, .scaling = side.input.scaling, .prepare = side.input.prepare};
     const Shape shape = shape_of(grid.world(), options);
@@ -76,6 +77,7 @@ Tried try_input(const Grid& grid, const Partition& partition, const ModelSide& s
     if (found.checksum != side.input.checksum)
         tried.difference =
             fmt::format("its numbers have changed: checksum {:08x}, was {:08x}", found.checksum, side.input.checksum);
+    if (model.features) transform(*model.features, tried.cloud);
     return tried;
 }
 
@@ -91,7 +93,7 @@ DistributedCloud read_input(const Grid& grid, const Partition& partition, const 
     }
     std::string difference;
     for (const std::string& text : there) {
-        Tried tried = try_input(grid, partition, one, text);
+        Tried tried = try_input(grid, partition, model, one, text);
         if (tried.difference.empty()) return std::move(tried.cloud);
         if (difference.empty()) difference = std::move(tried.difference);
     }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
 #include <utility>
 
 #include "convoy/error.hpp"
@@ -82,15 +83,42 @@ Shape shape_of(const Communicator& world, const InputOptions& input) {
     return {opened.rows, opened.dimension};
 }
 
+namespace {
+
+// Nothing if they are equal.
+std::optional<Input> weights_of(const Grid& grid, const Partition& partition, const InputOptions& options) {
+    if (options.weights.empty()) return std::nullopt;
+    std::optional<Input> weights = open_weights(grid.world(), options.weights);
+    expect_length(*weights, partition.items());
+    return weights;
+}
+
+std::vector<double> read_masses(const Grid& grid, Side side, const Partition& partition, std::optional<Input> opened,
+                                InputIdentity& identity) {
+    if (!opened)
+        return std::vector<double>(static_cast<std::size_t>(partition.count(grid.part(side))),
+                                   1 / static_cast<double>(partition.items()));
+    Input& weights = *opened;
+    Part masses = read_part(grid, side, partition, weights);
+    normalise(grid, side, weights, masses.values);
+    identity.weights_path = weights.location.path;
+    identity.weights_key = weights.location.key;
+    identity.weights_checksum = masses.checksum;
+    return std::move(masses.values);
+}
+
+}  // namespace
+
+std::vector<double> read_weights(const Grid& grid, Side side, const Partition& partition, const InputOptions& options,
+                                 InputIdentity& identity) {
+    return read_masses(grid, side, partition, weights_of(grid, partition, options), identity);
+}
+
 DistributedCloud read_cloud(const Grid& grid, Side side, const Partition& partition, const InputOptions& options,
                             InputIdentity& identity) {
     Input points = open_points(grid.world(), options, side == Side::row ? "--source-" : "--target-");
     expect_length(points, partition.items());
-    Input weights;
-    if (!options.weights.empty()) {
-        weights = open_weights(grid.world(), options.weights);
-        expect_length(weights, partition.items());
-    }
+    std::optional<Input> weights = weights_of(grid, partition, options);
 
     DistributedCloud cloud{partition, {}};
     cloud.local.rows = partition.count(grid.part(side));
@@ -99,18 +127,7 @@ DistributedCloud read_cloud(const Grid& grid, Side side, const Partition& partit
     cloud.local.points = std::move(part.values);
     identity = identity_of(points);
     identity.checksum = part.checksum;
-
-    if (options.weights.empty()) {
-        cloud.local.weights.assign(static_cast<std::size_t>(cloud.local.rows),
-                                   1 / static_cast<double>(partition.items()));
-    } else {
-        Part masses = read_part(grid, side, partition, weights);
-        cloud.local.weights = std::move(masses.values);
-        normalise(grid, side, weights, cloud.local.weights);
-        identity.weights_path = weights.location.path;
-        identity.weights_key = weights.location.key;
-        identity.weights_checksum = masses.checksum;
-    }
+    cloud.local.weights = read_masses(grid, side, partition, std::move(weights), identity);
     return cloud;
 }
 

@@ -105,6 +105,10 @@ Shape shape_of(const Communicator& world, const InputOptions& input);
 DistributedCloud read_cloud(const Grid& grid, Side side, const Partition& partition, const InputOptions& input,
                             InputIdentity& identity);
 
+// Its weights alone, likewise: of this rank's part. Collective.
+std::vector<double> read_weights(const Grid& grid, Side side, const Partition& partition, const InputOptions& input,
+                                 InputIdentity& identity);
+
 // x * factor + offset
 struct Scaling {
     double factor = 1, offset = 0;

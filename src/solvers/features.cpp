@@ -262,6 +262,12 @@ std::vector<double> Features::undo(const std::vector<double>& rows) const {
     return result;
 }
 
+void transform(const Features& features, DistributedCloud& cloud) {
+    CONVOY_EXPECT(cloud.local.dimension == features.inputs);
+    cloud.local.points = features.apply(cloud.local.points);
+    cloud.local.dimension = features.outputs();
+}
+
 bool alike(const Features& one, const Features& other) {
     constexpr double rounding = 1e-9, rotation = 1e-6;
     if (one.inputs != other.inputs || one.outputs() != other.outputs() ||
