@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "app/quantities.hpp"
@@ -55,6 +56,7 @@ DistributedCloud ProblemInputs::read_side(const Grid& grid, Side side, std::int6
     merged.emplace();
     DistributedCloud cloud = merging->search.distribute(grid, side, *merged);
     merging.reset();
+    expect_directions(grid.world(), side, cloud.local, *merged);
     merged->weights = io::read_weights(grid, side, given, input, identity);
     if (!input.weights.empty()) {
         cloud.local.weights = merged->sum(grid, merged->weights);
@@ -64,6 +66,20 @@ DistributedCloud ProblemInputs::read_side(const Grid& grid, Side side, std::int6
     cloud.local.weights = merged->sum(grid, std::vector<double>(merged->weights.size(), 1.0));
     for (double& weight : cloud.local.weights) weight /= static_cast<double>(rows);
     return cloud;
+}
+
+// A zero row has no direction; the coupling would name it by its place among the distinct points.
+void ProblemInputs::expect_directions(const Communicator& world, Side side, const Cloud& points,
+                                      const MergedRows& merged) const {
+    if (!problem_.cost.normalises_rows() || problem_.joint.transforms()) return;
+    agree(world, [&] {
+        for (std::int64_t i = 0; i < points.rows; ++i)
+            CONVOY_VALIDATE(std::ranges::any_of(points.point(i), [](double x) { return x != 0; }),
+                            fmt::format("row {} of the {} is zero (cost {} divides rows by their norm); remove the row "
+                                        "or choose another cost",
+                                        merged.first_row[static_cast<std::size_t>(i)],
+                                        side == Side::row ? "source" : "target", problem_.cost.name()));
+    });
 }
 
 ProblemClouds ProblemInputs::read(const Grid& grid, std::uint64_t seed) {
@@ -80,6 +96,15 @@ ProblemClouds ProblemInputs::read(const Grid& grid, std::uint64_t seed) {
     clouds.features = find_features(grid, clouds.source, clouds.target, options);
     transform(*clouds.features, clouds.source);
     transform(*clouds.features, clouds.target);
+    agree(grid.world(), [&] {
+        for (const DistributedCloud* cloud : {&clouds.source, &clouds.target})
+            CONVOY_VALIDATE(
+                std::ranges::all_of(cloud->local.points, [](double z) { return std::isfinite(z); }),
+                fmt::format(
+                    "a point is not finite once it is standardized or projected (it lies too far from all points "
+                    "that have mass); remove it, see: convoy check {} {}",
+                    problem_.source.points, problem_.target.points));
+    });
     return clouds;
 }
 

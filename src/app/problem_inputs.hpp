@@ -41,6 +41,8 @@ class ProblemInputs {
                                std::optional<Merging>& merging, io::InputIdentity& identity,
                                std::optional<MergedRows>& merged) const;
 
+    void expect_directions(const Communicator& world, Side side, const Cloud& points, const MergedRows& merged) const;
+
     const ProblemOptions& problem_;
     std::function<void()> heed_;
     ProblemShape given_, shape_;

@@ -9,8 +9,8 @@
 namespace convoy::app {
 
 ProblemShape shape_of_problem(const Communicator& world, const ProblemOptions& problem) {
-    const io::Shape source = io::shape_of(world, problem.source);
-    const io::Shape target = io::shape_of(world, problem.target);
+    const io::Shape source = io::shape_of(world, problem.source, "--source-");
+    const io::Shape target = io::shape_of(world, problem.target, "--target-");
     CONVOY_VALIDATE(source.columns == target.columns,
                     fmt::format("source '{}' has {} but target '{}' has {} (points of both need the same dimension); "
                                 "see: convoy check SOURCE TARGET",

@@ -96,17 +96,17 @@ struct TestShape {
 };
 
 TestShape shape_of_test(const Communicator& world, const ScoreOptions& options, const io::Model& model) {
-    const auto look = [&](const io::InputOptions& input) {
-        const io::Shape shape = io::shape_of(world, input);
+    const auto look = [&](const io::InputOptions& input, const char* option_prefix) {
+        const io::Shape shape = io::shape_of(world, input, option_prefix);
         CONVOY_VALIDATE(shape.columns == model.inputs(),
                         fmt::format("points '{}' have {}, but '{}' maps points of {}; give points of the model's space",
                                     input.points, plural(shape.columns, "column", "columns"), options.fit.model,
                                     plural(model.inputs(), "dimension", "dimensions")));
         return shape.rows;
     };
-    const TestShape shape{look(options.source), look(options.target)};
+    const TestShape shape{look(options.source, "--source-"), look(options.target, "--target-")};
     if (options.truth.empty()) return shape;
-    const std::int64_t rows = look(truth_of(options));
+    const std::int64_t rows = look(truth_of(options), "--target-");
     CONVOY_VALIDATE(
         rows == shape.sources,
         fmt::format("--truth '{}' has {} rows and '{}' {} (an image for each point is needed); give both in "

@@ -78,8 +78,8 @@ void normalise(const Grid& grid, Side side, const Input& input, std::span<double
 
 }  // namespace
 
-Shape shape_of(const Communicator& world, const InputOptions& input) {
-    const Input opened = open_points(world, input, "--");
+Shape shape_of(const Communicator& world, const InputOptions& input, const std::string& option_prefix) {
+    const Input opened = open_points(world, input, option_prefix);
     return {opened.rows, opened.dimension};
 }
 

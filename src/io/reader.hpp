@@ -96,7 +96,8 @@ std::string in_words(const Preparation& prepare, const std::string& scaling);
 struct Shape {
     std::int64_t rows = 0, columns = 0;
 };
-Shape shape_of(const Communicator& world, const InputOptions& input);
+// \param option_prefix how the options that concern the input begin, for messages
+Shape shape_of(const Communicator& world, const InputOptions& input, const std::string& option_prefix = "--");
 
 // Reads one side's cloud: every rank its stripe of its part, exchanged along the grid (sequential formats: rank 0 reads
 // and sends pieces of at most 4 MiB). Checks that everything is finite, weights non-negative with a positive sum, and

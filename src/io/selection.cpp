@@ -49,6 +49,10 @@ class Selected final : public Reader {
     std::int64_t columns() const override { return columns_; }
     bool is_vector() const override { return false; }
     bool sequential() const override { return reader_->sequential(); }
+    std::optional<ImageShape> image() const override {
+        const bool all = !transposed_ && runs_.size() == 1 && columns_ == reader_->columns();
+        return all ? reader_->image() : std::nullopt;
+    }
     std::string place() const override { return reader_->place(); }
     std::string row_name(std::int64_t row) const override {
         return transposed_ ? fmt::format("column {}", row) : reader_->row_name(row);
