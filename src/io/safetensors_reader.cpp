@@ -47,7 +47,8 @@ std::optional<std::vector<std::int64_t>> whole_numbers(const Json& tensor, const
 std::optional<NumberType> type_of(const std::string& name) {
     if (name == "BF16") return NumberType{'e', 2, false};
     if (name == "BOOL") return NumberType{'b', 1, false};
-    const char kind = name.empty() ? ' ' : static_cast<char>(name[0] - 'A' + 'a');
+    if (name.empty()) return std::nullopt;
+    const char kind = static_cast<char>(name[0] - 'A' + 'a');
     for (const int size : {1, 2, 4, 8})
         if (name.substr(1) == std::to_string(8 * size) && (kind == 'i' || kind == 'u' || (kind == 'f' && size > 1)))
             return NumberType{kind, size, false};
@@ -72,6 +73,19 @@ std::string list_of(const Json& header) {
     const bool long_list = names.size() > most_listed;
     if (long_list) names.resize(most_listed);
     return fmt::format("its tensors: {}{}", fmt::join(names, ", "), long_list ? ", ..." : "");
+}
+
+// All of the file has to be there, not this tensor alone: another rank's or another run's may be missing.
+void expect_whole(const Location& location, const Json& header, std::int64_t data) {
+    for (const auto& [name, tensor] : header.items()) {
+        if (!is_tensor(name, tensor)) continue;
+        const auto offsets = whole_numbers(tensor, "data_offsets");
+        if (!offsets || offsets->size() != 2) damaged(location, fmt::format("tensor '{}' has no place", name));
+        if ((*offsets)[0] > (*offsets)[1] || (*offsets)[1] > data)
+            refuse(location, "the file is truncated",
+                   fmt::format("tensor '{}' is at bytes {} to {} of {}", name, (*offsets)[0], (*offsets)[1], data),
+                   "copy or write it again");
+    }
 }
 
 std::string first_name(const Json& header) {
@@ -129,17 +143,14 @@ std::unique_ptr<Reader> open_safetensors(const Location& location) {
     if (!type)
         refuse(location, fmt::format("tensor '{}' holds {}", name, type_name),
                "need F64, F32, F16, BF16, I8 to I64, U8 to U64 or BOOL", "convert it");
+    expect_whole(location, header, file.size() - data_at);
     const auto extents = whole_numbers(tensor, "shape"), offsets = whole_numbers(tensor, "data_offsets");
-    if (!extents || !offsets || offsets->size() != 2)
-        damaged(location, fmt::format("tensor '{}' has no shape or no place", name));
+    if (!extents) damaged(location, fmt::format("tensor '{}' has no shape", name));
     ArrayLayout layout;
     layout.type = *type;
     layout.shape = array_shape(location, *extents, "reshape the tensor and write it again");
     layout.place = fmt::format("tensor '{}'", name);
-    const std::int64_t begin = (*offsets)[0], end = (*offsets)[1], data = file.size() - data_at;
-    if (begin > end || end > data)
-        refuse(location, "the file is truncated",
-               fmt::format("tensor '{}' is at bytes {} to {} of {}", name, begin, end, data), "copy or write it again");
+    const std::int64_t begin = (*offsets)[0], end = (*offsets)[1];
     if (end - begin != layout.shape.numbers() * type->size)
         damaged(location, fmt::format("tensor '{}' is {} numbers of {} bytes and has {} bytes", name,
                                       in_words(*extents), type->size, end - begin));

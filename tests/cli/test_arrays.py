@@ -80,7 +80,7 @@ class Formats(ArraysTest):
         for name in ("a.csv", "packed.npz", "a-idx2-ubyte.gz"):
             with self.subTest(name):
                 ending = self.run_program("check", name, "--transpose")
-                self.assert_refused(ending, name, "cannot be transposed", "write it as .npy or HDF5")
+                self.assert_refused(ending, name, "cannot be transposed", "write it as .npy or HDF5", outputs=())
 
     def test_of_more_dimensions_are_images(self):
         images = np.random.default_rng(2).integers(0, 256, (9, 5, 7)).astype("u1")
@@ -306,15 +306,15 @@ class Broken(ArraysTest):
     def test_of_idx(self):
         for content, word in ((b"\1\0\x08\1\0\0\0\1\0", "no IDX"), (b"\0\0\x07\1\0\0\0\1\0", "type 7"),
                               (b"\0\0\x08\0", "0 dimensions"), (b"\0\0\x08\5" + b"\0" * 30, "5 dimensions"),
-                              (b"\0\0\x08\2\0\0\0\0\0\0\0\1", "empty"), (b"\0\0\x08\2" + b"\xff" * 8, "truncated"),
+                              (b"\0\0\x08\2\0\0\0\0\0\0\0\1", "empty"), (b"\0\0\x08\2\0\0\1\0\0\0\1\0", "truncated"),
                               (b"\0\0\x08\4" + b"\xff" * 16, "too large"),
                               (idx(np.zeros((2, 3), "f8")) + b"x", "1 bytes follow")):
             (self.folder / "a.idx").write_bytes(content)
             (self.folder / "a.idx.gz").write_bytes(gzip.compress(content))
             with self.subTest(content):
                 self.refuse("a.idx", word)
-                self.refuse("a.idx.gz", "follow" if "follow" in word else "too large" if word == "truncated" else word,
-                            ranks=3)
+                unpacked = {"1 bytes follow": "bytes follow", "truncated": "too large"}.get(word, word)
+                self.refuse("a.idx.gz", unpacked, ranks=3)
         (self.folder / "a.idx.gz").write_bytes(gzip.compress(idx(np.zeros((100, 3), "f8")))[:-9])
         self.refuse("a.idx.gz", "truncated")
         self.refuse("a.idx#x", "no 'x'")
