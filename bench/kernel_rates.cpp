@@ -1,7 +1,8 @@
 // Rates of the CPU backend's verbs beside what this machine can do at best, measured in the same run on as many
 // threads. Every answer is checked against the sequential reference first. Prints one Markdown table a precision.
 //
-//     cmake --build build --target kernel_rates && build/bin/kernel_rates [--threads=N] [Google Benchmark's options]
+//     cmake --build build --target kernel_rates && build/bin/kernel_rates [--threads=N] [--processor-time]
+//         [Google Benchmark's options]
 //
 // Google Benchmark repeats and times; the table is made of the best repetition of each.
 
@@ -55,8 +56,17 @@ class BestRates : public benchmark::BenchmarkReporter {
     bool wrong_ = false;
 };
 
+// On a machine that others use, one thread's processor time says more than the clock does.
+bool processor_time = false;
+
 void add(const std::string& name, std::function<void(benchmark::State&)> run) {
-    benchmark::RegisterBenchmark(name.c_str(), std::move(run))->UseRealTime()->Repetitions(repetitions)->MinTime(0.02);
+    auto* const added =
+        benchmark::RegisterBenchmark(name.c_str(), std::move(run))->Repetitions(repetitions)->MinTime(0.02);
+    if (processor_time) {
+        added->MeasureProcessCPUTime();
+    } else {
+        added->UseRealTime();
+    }
 }
 
 void add_limits() {
@@ -87,18 +97,26 @@ Cloud normal_cloud(std::int64_t n, std::int64_t d, std::uint32_t seed) {
     return uniform_cloud(std::move(points), d);
 }
 
+constexpr std::int64_t few_points = 4096, many_points = 65536;
+
 struct Subject {
     std::string cost;
     std::int64_t d;
     Precision precision;
+    std::int64_t columns = few_points;  // many: for picks alone, whose price depends on how long a row is
     std::string name() const {
-        return fmt::format("{} {} {}", precision == Precision::single ? "single" : "double", cost, d);
+        return fmt::format("{} {} {}{}", precision == Precision::single ? "single" : "double", cost, d,
+                           columns == few_points ? "" : " long rows");
     }
 };
 
+const PickRule top_1{PickRule::Kind::top, 1, 0}, top_16{PickRule::Kind::top, 16, 0},
+    sample_1{PickRule::Kind::sample, 1, 5};
+const PickRule picks[] = {top_1, top_16, sample_1};
+
 // Blocks of one cost and dimension. 64 MiB of kept products: more than caches hold.
 struct Problem {
-    std::int64_t n;
+    std::int64_t n, m;
     Cloud source, target;
     std::unique_ptr<Block> recomputing, keeping;
     std::vector<double> f, g;
@@ -106,11 +124,12 @@ struct Problem {
     double error = 0;  // the largest relative one of some sums
 
     explicit Problem(const Subject& s)
-        : n{4096},
+        : n{few_points * few_points / s.columns},
+          m{s.columns},
           source{normal_cloud(n, s.d, 1)},
-          target{normal_cloud(n, s.d, 2)},
+          target{normal_cloud(m, s.d, 2)},
           f(static_cast<std::size_t>(n), 0.0),
-          g(f),
+          g(static_cast<std::size_t>(m), 0.0),
           epsilon{0.5 * static_cast<double>(s.d)} {
         BlockProblem problem{Cost::parse(s.cost), &source, &target, {}, {}, {}, s.precision};
         recomputing = make_cpu_block(problem);
@@ -122,17 +141,24 @@ struct Problem {
         compare(*keeping, *reference);
     }
 
-    double pairs() const { return static_cast<double>(n) * static_cast<double>(n); }
-    LocalRun all() const { return {LocalIndex{0}, n}; }
+    double pairs() const { return static_cast<double>(n) * static_cast<double>(m); }
+    LocalRun all(Side side = Side::row) const { return {LocalIndex{0}, side == Side::row ? n : m}; }
 
     void compare(const Block& block, const Block& reference) {
-        const LocalRun few{LocalIndex{n / 2}, 3};
         for (const Side side : {Side::row, Side::column}) {
+            const std::int64_t middle = all(side).count / 2;
+            const LocalRun few{LocalIndex{middle}, 3};
             Sums expected, sums;
             reference.reduce(side, few, {f, g}, epsilon, Safety::shifted, expected);
-            block.reduce(side, all(), {f, g}, epsilon, Safety::shifted, sums);
+            block.reduce(side, all(side), {f, g}, epsilon, Safety::shifted, sums);
             for (std::size_t i = 0; i < 3; ++i) {
-                error = std::max(error, std::abs(sums.sum[static_cast<std::size_t>(n / 2) + i] / expected.sum[i] - 1));
+                error = std::max(error, std::abs(sums.sum[static_cast<std::size_t>(middle) + i] / expected.sum[i] - 1));
+            }
+            for (const PickRule& rule : picks) {
+                Picks wanted, picked;
+                reference.pick(side, few, {f, g}, epsilon, rule, wanted);
+                block.pick(side, few, {f, g}, epsilon, rule, picked);
+                if (picked.index != wanted.index || picked.score != wanted.score) error = std::nan("");
             }
         }
     }
@@ -160,18 +186,27 @@ void add_verbs(const Subject& s) {
     };
     const auto reduce = [](const Block& block, const Problem& p, Side side, Safety safety) {
         Sums sums;
-        block.reduce(side, p.all(), {p.f, p.g}, p.epsilon, safety, sums);
+        block.reduce(side, p.all(side), {p.f, p.g}, p.epsilon, safety, sums);
     };
     const auto apply = [](const Problem& p, const Weighting& weighting) {
         Sums sums;
         std::vector<double> values;
         p.recomputing->apply(Side::row, p.all(), {p.f, p.g}, p.epsilon, Safety::shifted, weighting, sums, values);
     };
+    const auto pick = [](const Block& block, const Problem& p, const PickRule& rule) {
+        Picks found;
+        block.pick(Side::row, p.all(), {p.f, p.g}, p.epsilon, rule, found);
+    };
     add_verb("reduce", [=](Problem& p) { reduce(*p.recomputing, p, Side::row, Safety::shifted); });
+    add_verb("top 1", [=](Problem& p) { pick(*p.recomputing, p, top_1); });
+    add_verb("top 16", [=](Problem& p) { pick(*p.recomputing, p, top_16); });
+    add_verb("sample 1", [=](Problem& p) { pick(*p.recomputing, p, sample_1); });
+    if (s.columns != few_points) return;
     add_verb("safe", [=](Problem& p) { reduce(*p.recomputing, p, Side::row, Safety::safe); });
     add_verb("columns", [=](Problem& p) { apply(p, Weighting::of_columns(p.target.points, p.target.dimension)); });
     add_verb("values", [=](Problem& p) { apply(p, Weighting::of_values()); });
     if (!Cost::parse(s.cost).uses_products() || s.precision != Precision::single) return;
+    add_verb("kept top 1", [=](Problem& p) { pick(*p.keeping, p, top_1); });
     add_verb("kept row", [=](Problem& p) { reduce(*p.keeping, p, Side::row, Safety::shifted); });
     add_verb("kept column", [=](Problem& p) { reduce(*p.keeping, p, Side::column, Safety::shifted); });
 }
@@ -200,6 +235,7 @@ void print_table(const BestRates& rates, const std::vector<Subject>& subjects, i
         "d "
         "columns | values | error |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n");
     for (const Subject& s : subjects) {
+        if (s.columns != few_points) continue;
         const auto rate = [&](const char* verb) { return rates[s.name() + " " + verb]; };
         const bool products = s.precision == Precision::single && Cost::parse(s.cost).uses_products();
         const double d = static_cast<double>(s.d);
@@ -212,12 +248,33 @@ void print_table(const BestRates& rates, const std::vector<Subject>& subjects, i
     }
 }
 
+// Beside the reduce of the same run: other work on the machine falls on both.
+void print_picks(const BestRates& rates, const std::vector<Subject>& subjects) {
+    fmt::print(
+        "\nPicks, and their share of the rate of `reduce` (kept products: of kept, rows).\n\n"
+        "| precision | cost | d | points in a row | reduce | top 1 | share | top 16 | share | sample 1 | share | kept, "
+        "top 1 | share |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|\n");
+    for (const Subject& s : subjects) {
+        const auto rate = [&](const char* verb) { return rates[s.name() + " " + verb]; };
+        const auto both = [&](const char* verb, const char* of) {
+            return cell(rate(verb)) + " | " + share(rate(verb), rate(of));
+        };
+        if (std::isnan(rate("top 1"))) continue;
+        fmt::print("| {} | {} | {} | {} | {} | {} | {} | {} | {} |\n",
+                   s.precision == Precision::single ? "single" : "double", s.cost, s.d, s.columns, cell(rate("reduce")),
+                   both("top 1", "reduce"), both("top 16", "reduce"), both("sample 1", "reduce"),
+                   both("kept top 1", "kept row"));
+    }
+}
+
 int threads_asked(int& count, char** words) {
     int threads = omp_get_num_procs(), kept = 1;
     for (int k = 1; k < count; ++k) {
         const std::string_view word{words[k]};
         if (word.starts_with("--threads=")) {
             threads = std::max(std::atoi(words[k] + word.find('=') + 1), 1);
+        } else if (word == "--processor-time") {
+            processor_time = true;
         } else {
             words[kept++] = words[k];
         }
@@ -241,11 +298,13 @@ int main(int count, char** words) {
         for (const std::int64_t d : {3, 10}) subjects.push_back({cost, d, Precision::single});
     }
     for (const std::int64_t d : {3, 64, 1024}) subjects.push_back({"sqeuclidean", d, Precision::fp64});
+    for (const std::int64_t d : {3, 64}) subjects.push_back({"sqeuclidean", d, Precision::single, many_points});
     add_limits();
     for (const Subject& s : subjects) add_verbs(s);
 
     BestRates rates;
     benchmark::RunSpecifiedBenchmarks(&rates);
     print_table(rates, subjects, threads);
+    print_picks(rates, subjects);
     return rates.wrong() ? 1 : 0;
 }

@@ -24,6 +24,22 @@ python_with() {
     return 1
 }
 
+# find_nvcc: prints where CUDA's compiler is, as CMake will look for it (cmake/cuda.cmake); fails if there is none, or one
+# older than CUDA 12.
+find_nvcc() {
+    local candidate release
+    for candidate in "${CUDACXX-}" "$(command -v nvcc || true)" "${CUDA_HOME-}/bin/nvcc" "${CUDA_PATH-}/bin/nvcc" \
+        /usr/local/cuda/bin/nvcc; do
+        if [[ -n $candidate && -x $candidate ]]; then
+            release=$("$candidate" --version 2>/dev/null | sed -n 's/.*release \([0-9]*\)\..*/\1/p') || return 1
+            if ((${release:-0} < 12)); then return 1; fi
+            printf '%s\n' "$candidate"
+            return 0
+        fi
+    done
+    return 1
+}
+
 # mpi_run RANKS COMMAND...: without Open MPI's banner when the command ends with a code of its own.
 mpi_run() {
     local ranks=$1 launcher version

@@ -35,8 +35,12 @@ class Communicator {
     void broadcast(std::span<std::byte> bytes, int root = 0) const;
     /// `mine` of every rank, concatenated in rank order, on all ranks; lengths may differ.
     std::vector<double> gather_all(std::span<const double> mine) const;
-    /// outgoing[k] goes to rank k; returned is what every rank sent to this one, by rank. Lengths may differ.
-    std::vector<std::vector<double>> exchange(std::vector<std::vector<double>> outgoing) const;
+    std::vector<std::string> gather_all(const std::string& mine) const;  ///< Of every rank, in rank order, on all.
+
+    /// From every rank to every rank: sent[r] goes to rank r, where it fills received[this rank], which is as long.
+    void exchange(std::span<const std::span<const double>> sent, std::span<const std::span<double>> received) const;
+    /// Likewise where nobody knows how much comes: returned is what every rank sent to this one, by rank.
+    std::vector<std::vector<double>> exchange(const std::vector<std::vector<double>>& sent) const;
 
     template <class T>
     void broadcast(std::span<T> values, int root = 0) const {

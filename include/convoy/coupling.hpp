@@ -3,6 +3,7 @@
 /// The coupling of two distributed clouds: the three verbs over all ranks of a grid. Solvers see only this.
 
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <span>
@@ -20,7 +21,9 @@ namespace convoy {
 class Block;
 struct Sums;
 
-enum class Backend { reference, cpu };
+/// What works on the local blocks: a sequential fp64 program to check against, this node's cores, or a CUDA device (the
+/// one that this process was given; \throws Failure in a build without CUDA).
+enum class Backend { reference, cpu, cuda };
 
 /// One side of the problem as this rank sees it: how the whole cloud is cut, and this rank's part of it.
 struct DistributedCloud {
@@ -39,8 +42,9 @@ struct Meters {
     double products_seconds = 0;       ///< that computing them took, moves of the source included
 };
 
-/// Local vectors: f-like ones have source().local.rows numbers, g-like ones target().local.rows. Every call of a verb
-/// is collective over the grid, and its results are the same bits on all ranks that share a part.
+/// A verb throws Failure on all ranks where a device fails on one. Local vectors: f-like ones have source().local.rows
+/// numbers, g-like ones target().local.rows. Every call of a verb is collective over the grid, and its results are the
+/// same bits on all ranks that share a part.
 class Coupling {
  public:
     /// Collective. Points without a shape error are trusted to be finite and of one dimension. keep_products: inner
@@ -55,6 +59,7 @@ class Coupling {
     const Grid& grid() const { return grid_; }
     const Cost& cost() const { return cost_; }
     Precision precision() const { return precision_; }
+    Backend backend() const { return backend_; }
     bool keeps_products() const { return keep_products_; }
     const DistributedCloud& cloud(Side side) const { return side == Side::row ? *source_ : *target_; }
     const Cloud& local(Side side) const { return cloud(side).local; }
@@ -98,8 +103,8 @@ class Coupling {
     /// This problem with one side's cloud replaced, sharing the other's points: a coarse problem, a sample of the rows.
     /// Same centre, cost and precision. Collective.
     Coupling with(Side side, DistributedCloud cloud, bool keep_products = false) const;
-    /// This problem, sharing its points, with products kept. Collective.
-    Coupling keeping_products() const { return {*this, source_, target_, true}; }
+    /// From here on products are kept. Collective.
+    void keep_products();
 
     /// Joint weighted mean of both clouds, which points are centred on (zeros where the cost forbids it).
     const std::vector<double>& centre() const { return centre_; }
@@ -123,8 +128,13 @@ class Coupling {
     void count_pairs(Side stays, std::int64_t rows);
     void count_safe(Side stays, std::int64_t rows);
     template <class Use>
-    void in_parts(Side stays, LocalRun range, const Use& use);
+    void in_parts(Side stays, LocalRun range, const Use& use, double work = 1);
+    template <class Work>
+    void attempt(const Work& work);
+    void leave_if_troubled();
     Sums local_sums(Side stays, LocalRun range, const Potentials& potentials, double epsilon, Safety safety);
+    std::vector<double> shifted_sums(Side stays, const Potentials& potentials, double epsilon);
+    void choose_among_sharers(Side stays, const PickRule& rule, Picks& mine);
     std::vector<double> safe_sums(Side stays, LocalRun range, const Potentials& potentials, double epsilon);
 
     Grid grid_;
@@ -138,6 +148,7 @@ class Coupling {
     std::unique_ptr<Block> block_;
     Meters meters_;
     std::function<void(double)> while_reducing_;
+    std::exception_ptr trouble_;  // that this rank's device is in, until the end of a verb
 };
 
 }  // namespace convoy

@@ -30,6 +30,10 @@ class Grid {
     const Communicator& world() const { return world_; }
     GridShape shape() const { return shape_; }
     PartIndex part(Side side) const { return PartIndex{side == Side::row ? r_ : c_}; }
+    /// The part of `side` that another rank holds.
+    PartIndex part_of(int rank, Side side) const {
+        return PartIndex{side == Side::row ? rank / shape_.columns : rank % shape_.columns};
+    }
     int parts(Side side) const { return side == Side::row ? shape_.rows : shape_.columns; }
     /// The ranks that hold the same part of `side`'s cloud: partial sums of that part are summed over them.
     const Communicator& sharers(Side side) const { return side == Side::row ? along_row_ : along_column_; }
@@ -52,6 +56,10 @@ std::vector<double> redistribute(const Grid& grid, Side side, const Partition& f
 /// returned is the whole part, on all sharers. Collective.
 std::vector<double> join_stripes(const Grid& grid, Side side, const Partition& partition, std::int64_t width,
                                  std::span<const double> mine);
+/// Rows in consecutive pieces, one a rank of grid.world(), brought to the distribution `to` of `side`: `mine` is this
+/// rank's piece (rows x width), returned is its part. Collective.
+std::vector<double> regroup(const Grid& grid, Side side, const Partition& pieces, const Partition& to,
+                            std::int64_t width, std::span<const double> mine);
 /// This rank's stripe of its part of `side`: the rows that it reads from and writes to files.
 GlobalRun my_stripe(const Grid& grid, Side side, const Partition& partition);
 

@@ -27,8 +27,9 @@ struct Audit {
     double error() const { return source_error + target_error; }
 };
 
-/// n m d up to which the audit takes all rows and columns; above, 1,024 of each.
+/// n m d up to which the audit takes all rows and columns; above, so many of each.
 inline constexpr double full_audit_work = 1e10;
+inline constexpr std::int64_t audit_sample = 1024;
 
 struct Verdict {
     Values values;
@@ -38,7 +39,8 @@ struct Verdict {
 /// Audits (f, g) and computes the values: from the audit's own fp64 sums where it took all rows, else in one pass of
 /// the coupling's precision. Collective. \param sample_size and \param full_work are the defaults; tests change them.
 Verdict audit_and_value(Coupling& coupling, const std::vector<double>& f, const std::vector<double>& g, double epsilon,
-                        std::uint64_t seed, double full_work = full_audit_work, std::int64_t sample_size = 1024);
+                        std::uint64_t seed, double full_work = full_audit_work,
+                        std::int64_t sample_size = audit_sample);
 
 /// The values alone, in one pass of the coupling's precision: no audit. Target marginals count as exact. Collective.
 Values values_of_plan(Coupling& coupling, const std::vector<double>& f, const std::vector<double>& g, double epsilon);

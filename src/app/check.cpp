@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "app/chosen_rows.hpp"
 #include "app/cloud_statistics.hpp"
 #include "app/command.hpp"
 #include "app/console.hpp"
@@ -17,6 +18,8 @@
 #include "app/run_plan.hpp"
 #include "app/standard_output.hpp"
 #include "convoy/error.hpp"
+#include "io/h5ad_contents.hpp"
+#include "io/pattern.hpp"
 
 namespace convoy::app {
 
@@ -27,7 +30,7 @@ struct Report {
     int remarks = 0;
 
     void row(const std::string& name, const std::string& value) {
-        text += fmt::format("  {:<22}{}\n", name, printable(value));
+        text += fmt::format("  {:<21} {}\n", printable(name), printable(value));
     }
     void remark(const std::string& words) {
         text += fmt::format("  {:<22}{}\n", "remark", words);
@@ -35,10 +38,38 @@ struct Report {
     }
 };
 
+// What there is to choose from in an .h5ad file. False if that is all there is to say: no matrix is named, and the file
+// has none that is taken by default. Collective.
+bool describe_h5ad(const Communicator& world, Report& report, const io::InputOptions& input) {
+    const io::Location location = io::Location::parse(input.points);
+    if (!io::is_h5ad(location.path) || io::is_pattern(location.path)) return true;
+    int goes_on = 1;
+    agree(world, [&] {
+        if (!world.is_root()) return;
+        const io::H5adContents contents = io::contents_of_h5ad(location.path);
+        report.text += fmt::format("file {}\n", printable(location.path));
+        report.row("cells", count_text(contents.cells));
+        report.row("genes", count_text(contents.genes));
+        for (const auto& [key, text] : contents.matrices) report.row(key, text);
+        for (const auto& [name, text] : contents.columns) report.row("obs " + name, text);
+        if (contents.matrices.empty()) report.row("matrices", "none");
+        if (location.key.empty() && !contents.default_matrix) {
+            goes_on = 0;
+            if (!contents.matrices.empty())
+                report.row("points", fmt::format("none are named; name some, like: {}#{}", location.path,
+                                                 contents.matrices.front().first));
+        }
+        report.text += "\n";
+    });
+    world.broadcast(goes_on);
+    return goes_on != 0;
+}
+
 void describe(Report& report, const std::string& side, const io::InputOptions& input, const io::InputIdentity& identity,
               const CloudStatistics& s) {
     const std::string prepared = io::in_words(identity.prepare, identity.scaling);
-    report.text += fmt::format("{} {}\n", side, printable(input.points));
+    report.text += fmt::format("{} {}\n", side, printable(io::Location{identity.path, identity.key}.name()));
+    if (!identity.where.empty()) report.row("rows", chosen_rows(identity));
     report.row("points", fmt::format("{} x {}", count_text(s.rows), plural(s.dimension, "dimension", "dimensions")));
     report.row("values", fmt::format("{:.6g} to {:.6g}, mean {:.6g}{}", s.least, s.largest, s.mean,
                                      prepared.empty() ? "" : " (" + prepared + ")"));
@@ -85,8 +116,10 @@ void describe_pair(Report& report, Coupling& coupling, const ProblemOptions& pro
                                        plan.precision == Precision::fp64 ? "double" : "single"));
     if (coupling.rounding_of_cost() > 0.05 * epsilon)
         report.remark("rounding is above 0.05 epsilon: use --precision double");
-    report.row("memory", fmt::format("about {} on each of {}", bytes_text(plan.memory),
-                                     plural(coupling.grid().world().size(), "rank", "ranks")));
+    const std::string ranks = plural(coupling.grid().world().size(), "rank", "ranks");
+    report.row("memory", fmt::format("about {} on each of {}", bytes_text(plan.memory), ranks));
+    if (plan.backend == Backend::cuda)
+        report.row("device memory", fmt::format("about {} for each of {}", bytes_text(plan.device_memory), ranks));
     report.text += "\n";
 }
 
@@ -96,7 +129,8 @@ int check(const Invocation& invocation) {
     CommandLine line{"check SOURCE [TARGET] [options]",
                      "Reads inputs like solve does, and says what is in them; solves nothing.\n",
                      "Examples:\n"
-                     "  convoy check cells.h5#/X\n"
+                     "  convoy check cells.h5ad\n"
+                     "  convoy check cells.h5ad#obsm/X_pca --source-where day=10.5\n"
                      "  convoy check images.npy --source-scale 1/255\n"
                      "  convoy check before.npy after.npy --epsilon 0.01std\n\n"
                      "Exit codes: 0 good, 2 not usable.\n"};
@@ -109,7 +143,7 @@ int check(const Invocation& invocation) {
     check_together(line, machine);
     const bool pair = !problem.target.points.empty();
     std::vector<std::string> of_pairs = options_of_input("target");
-    of_pairs.insert(of_pairs.end(), {"--cost", "--epsilon", "--grid", "--memory", "--cache"});
+    of_pairs.insert(of_pairs.end(), {"--cost", "--epsilon", "--grid", "--memory", "--cache", "--device-memory"});
     of_pairs.insert(of_pairs.end(), std::begin(joint_options), std::end(joint_options));
     for (const std::string& option : of_pairs) {
         CONVOY_VALIDATE(pair || !line.given(option),
@@ -118,6 +152,14 @@ int check(const Invocation& invocation) {
 
     const Communicator& world = invocation.world;
     Report report;
+    const bool goes_on = describe_h5ad(world, report, problem.source);
+    const bool again =
+        io::Location::parse(problem.target.points).path == io::Location::parse(problem.source.points).path;
+    if (pair && !again) describe_h5ad(world, report, problem.target);
+    if (!pair && !goes_on && problem.source.where.empty() && problem.source.weights.empty()) {
+        print(world, report.text + "nothing was read\n");
+        return done;
+    }
     if (!pair) {
         const io::Shape shape = io::shape_of(world, problem.source);
         const Grid grid{world, {world.size(), 1}};
@@ -127,7 +169,7 @@ int check(const Invocation& invocation) {
         describe(report, "source", problem.source, identity, statistics_of(grid, Side::row, source));
     } else {
         ProblemInputs inputs{world, problem, [] {}};
-        const Plan plan = plan_run(world, inputs.shape(), problem, machine, {});
+        const auto [plan, devices] = plan_run(world, inputs.shape(), problem, machine, {});
         const Grid grid{world, plan.grid};
         ProblemClouds clouds = inputs.read(grid, 0);
         describe(report, "source", problem.source, clouds.source_input, statistics_of(grid, Side::row, clouds.source));

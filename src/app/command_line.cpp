@@ -74,6 +74,18 @@ CLI::Option* CommandLine::text(const std::string& names, const std::string& valu
     return app_.add_option(names, keep, description)->option_text(value);
 }
 
+CLI::Option* CommandLine::texts(const std::string& names, const std::string& value, const std::string& description,
+                                std::vector<std::string>& keep) {
+    repeatable_.insert(names);
+    return app_
+        .add_option_function<std::vector<std::string>>(
+            names, [&keep](const std::vector<std::string>& given) { keep = given; }, description)
+        ->option_text(value)
+        ->expected(1)
+        ->allow_extra_args(false)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+}
+
 CLI::Option* CommandLine::flag(const std::string& names, const std::string& description, bool& keep) {
     return app_.add_flag(names, keep, description);
 }
@@ -124,7 +136,8 @@ std::vector<std::string> CommandLine::normalise(const std::vector<std::string>& 
         CONVOY_VALIDATE(option != nullptr,
                         fmt::format("unknown option '{}'.{}{}", name, suggestion(name, option_names()), see_help()));
         const std::string full = long_name(*option);
-        CONVOY_VALIDATE(given_.insert(full).second, fmt::format("option {} is given twice; give it once", full));
+        CONVOY_VALIDATE(given_.insert(full).second || repeatable_.contains(full),
+                        fmt::format("option {} is given twice; give it once", full));
 
         const bool attached = word.size() > name.size();
         if (!takes_value(*option)) {
@@ -153,6 +166,7 @@ std::vector<std::string> CommandLine::from_config(const Communicator& world, con
 
     std::vector<std::string> result;
     std::set<std::string> in_file;
+    const std::set<std::string> on_the_line = given_;
     for (const ConfigEntry& entry : parse_config(path, text)) {
         // One file may serve several commands: [solve], [check]. Sections of others are theirs.
         if (!entry.section.empty() && entry.section != name_) continue;
@@ -163,12 +177,12 @@ std::vector<std::string> CommandLine::from_config(const Communicator& world, con
         const CLI::Option* option = find(name);
         CONVOY_VALIDATE(option != nullptr, fmt::format("{}: unknown option '{}'.{}{}", place, entry.name,
                                                        suggestion(name, option_names()), see_help()));
-        CONVOY_VALIDATE(in_file.insert(name).second,
+        CONVOY_VALIDATE(in_file.insert(name).second || repeatable_.contains(name),
                         fmt::format("{}: '{}' is given twice; give it once", place, entry.name));
         const bool on = entry.value == "true";
         CONVOY_VALIDATE(takes_value(*option) || on || entry.value == "false",
                         fmt::format("{}: '{}' is neither true nor false", place, entry.name));
-        if (given_.contains(name)) continue;  // the command line wins
+        if (on_the_line.contains(name)) continue;  // it wins
         if (takes_value(*option)) {
             result.push_back(name + "=" + entry.value);
         } else if (on) {

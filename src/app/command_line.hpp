@@ -25,6 +25,9 @@ class CommandLine {
     // As above, for text kept as it is.
     CLI::Option* text(const std::string& names, const std::string& value, const std::string& description,
                       std::string& keep);
+    // As above, for an option that may be given again and again; in --config, several lines of that name.
+    CLI::Option* texts(const std::string& names, const std::string& value, const std::string& description,
+                       std::vector<std::string>& keep);
     CLI::Option* flag(const std::string& names, const std::string& description, bool& keep);
     CLI::Option* flag(const std::string& names, const std::string& description, const std::function<void()>& take);
     void positional(const std::string& name, const std::string& description, std::string& keep, bool required);
@@ -54,6 +57,7 @@ class CommandLine {
     std::vector<Positional> positionals_;  // declared
     std::vector<std::string> words_;       // given
     std::set<std::string> given_;          // long names
+    std::set<std::string> repeatable_;     // long names
     std::string config_;
     bool help_ = false;
 };

@@ -196,7 +196,8 @@ int divergence(const Invocation& invocation) {
     Run run{invocation.world, options.volume, options.solver.time_limit};
     std::optional<StoredSelfTerms> stored;
     if (!options.reuse.empty()) stored = read_self_terms(run.world, options.reuse);
-    const HeldMore more{.sources = options.gradient ? 2.0 : 0.0, .self_problems = true};
+    const HeldMore more{
+        .sources = options.gradient ? 2.0 : 0.0, .self_problems = true, .wide_averages = options.gradient};
     Problem problem = load_problem(run, "divergence", options.problem, options.machine, options.solver, more);
     Coupling& coupling = problem.coupling;
     const ReusableTerms reusable = stored ? find_reusable(*stored, problem) : ReusableTerms{};
@@ -213,7 +214,7 @@ int divergence(const Invocation& invocation) {
     SelfPart self_x = find_self_part(run, problem, Side::row, epsilon, from, reusable.source, options);
     SelfPart self_y = find_self_part(run, problem, Side::column, epsilon, from, reusable.target, options);
     if (problem.plan.keep_products) {
-        coupling = coupling.keeping_products();
+        coupling.keep_products();
         run.heed_signals("computing products");
         run.phases.end("products");
     }

@@ -17,6 +17,12 @@ namespace convoy::app {
 
 namespace {
 
+// An attribute of several lines, such as the conditions that chose an input's rows, on one.
+std::string on_one_line(std::string text) {
+    for (auto at = text.find('\n'); at != std::string::npos; at = text.find('\n', at)) text.replace(at, 1, " and ");
+    return text;
+}
+
 // "/solution/epsilon" -> "/solution", "epsilon"; the root's own are in "".
 std::pair<std::string, std::string> split(const std::string& path) {
     const auto slash = path.rfind('/');
@@ -35,7 +41,7 @@ std::string readable(const std::string& path, const io::Description& description
         const auto [parent, leaf] = split(name);
         if (parent != group) text += "\n" + printable(parent.substr(1)) + "\n";
         group = parent;
-        text += row(leaf, value);
+        text += row(leaf, on_one_line(value));
     }
     text += "\ndatasets\n";
     for (const auto& [name, shape] : description.datasets) text += row(name, shape);

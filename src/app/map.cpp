@@ -1,7 +1,6 @@
 // convoy map MODEL POINTS -o OUT: new points through a fitted map, a portion at a time.
 
 #include <fmt/format.h>
-#include <omp.h>
 
 #include <cmath>
 #include <filesystem>
@@ -9,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "app/chosen_rows.hpp"
 #include "app/command.hpp"
 #include "app/exit_codes.hpp"
 #include "app/fitted_map.hpp"
@@ -56,6 +56,7 @@ bool parse(const Invocation& invocation, MapOptions& options) {
             "but for what components leave out",
             options.original_space)
         ->group("Map");
+    declare_where(line, "--where", "Map", "rows of POINTS, of an .h5ad file,", options.points.where);
     declare_preparation(line, {{"", &options.points}});
     declare(line, options.machine, false);
     line.text("-o,--output", "FILE.h5", "the images: dataset /points of one HDF5 file (required)", options.output)
@@ -84,17 +85,6 @@ void check_files(const Communicator& world, const MapOptions& options, const io:
     inputs.push_back(io::Location::parse(options.points.points).path);
     inputs.push_back(options.config);
     check_outputs(world, {{"--output", options.output}, {"--summary", options.summary}}, inputs, options.overwrite);
-}
-
-MapPlan plan_map(const Communicator& world, MapRequest request, const MachineOptions& machine) {
-    request.precision = machine.precision;
-    request.backend = machine.backend;
-    request.grid = machine.grid;
-    request.memory = machine.memory;
-    request.threads = machine.threads;
-    MapPlan plan = resolve_map_plan(world, request);
-    omp_set_num_threads(plan.threads);
-    return plan;
 }
 
 // Far beyond the target, or at its scale's end, numbers overflow.
@@ -192,10 +182,12 @@ int map(const Invocation& invocation) {
     MapRequest request = request_of(options.fit, model);
     request.points = points.rows();
     request.read_dimension = model.inputs();
-    const MapPlan plan = plan_map(world, request, options.machine);
+    const auto [plan, devices] = plan_mapping(world, request, options.machine);
     run.console.say(fmt::format("convoy {} map: {} of {} by {}", version(), plural(points.rows(), "point", "points"),
                                 plural(points.columns(), "dimension", "dimensions"), in_words(model)));
     run.console.say(plan.explain);
+    tell_devices(run.console, devices);
+    say_choice(run.console, "points", options.points, points.identity());
     warn_of_status(run.console, model);
 
     // The map, then the file, then the points.

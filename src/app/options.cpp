@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <filesystem>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -11,6 +12,7 @@
 #include "app/quantities.hpp"
 #include "app/spelling.hpp"
 #include "convoy/error.hpp"
+#include "kernels/devices.hpp"
 
 namespace convoy::app {
 
@@ -29,14 +31,28 @@ T choose(const std::string& option, const std::string& text, const std::vector<s
     throw InputError{fmt::format("{}: '{}' is not one of {}.{}", option, text, all, suggestion(text, names))};
 }
 
+int device_number(const std::string& text, const std::string& digits) {
+    constexpr std::size_t longest = 4;
+    const bool number =
+        !digits.empty() && digits.size() <= longest && digits.find_first_not_of("0123456789") == std::string::npos;
+    CONVOY_VALIDATE(number, fmt::format("--device: '{}' has no number after the colon; write it like cuda:0", text));
+    return std::stoi(digits);
+}
+
 void take_device(MachineOptions& options, const std::string& text) {
-    enum class Device { automatic, cpu, cuda, reference };
-    const auto device = choose<Device>(
-        "--device", text,
-        {{"auto", Device::automatic}, {"cpu", Device::cpu}, {"cuda", Device::cuda}, {"reference", Device::reference}});
-    CONVOY_VALIDATE(device != Device::cuda,
-                    "--device cuda cannot be used (this convoy is built without CUDA); use --device cpu");
-    options.backend = device == Device::reference ? Backend::reference : Backend::cpu;
+    using Kind = DeviceRequest::Kind;
+    constexpr std::string_view numbered = "cuda:";
+    const bool number = text.starts_with(numbered);
+    options.device_name = text;
+    options.device.kind = choose<Kind>(
+        "--device", number ? "cuda" : text,
+        {{"auto", Kind::automatic}, {"cpu", Kind::cpu}, {"cuda", Kind::cuda}, {"reference", Kind::reference}});
+    options.device.number.reset();
+    if (number) options.device.number = device_number(text, text.substr(numbered.size()));
+    CONVOY_VALIDATE(options.device.kind != Kind::cuda || built_with_cuda(),
+                    fmt::format("--device {} cannot be used (this convoy is built without CUDA); use --device cpu, or "
+                                "build with the preset cuda",
+                                text));
 }
 
 constexpr StartKind starts[] = {StartKind::automatic, StartKind::zero, StartKind::gaussian, StartKind::bures,
@@ -67,19 +83,35 @@ void SolverOptions::check_start() const {
 }
 
 void declare_inputs(CommandLine& line, ProblemOptions& options, bool target_required) {
-    line.positional("SOURCE", "points, a row each: PATH[#KEY], e.g. cells.h5#/X, points.npy, table.csv",
+    line.positional("SOURCE",
+                    "points, a row each: PATH[#KEY], e.g. cells.h5ad#obsm/X_pca, cells.h5#/X, points.npy, table.csv",
                     options.source.points, true);
     line.positional("TARGET", "likewise; as many columns", options.target.points, target_required);
     const std::string group = "Problem";
     line.option("--cost", "NAME", "sqeuclidean (plain |x-y|^2, the default), euclidean, pnorm:P, dot or cosine",
                 [&](const std::string& text) { options.cost = Cost::parse(text); })
         ->group(group);
-    line.text("--source-weights", "PATH[#KEY]", "masses of the source's points, normalised to 1 (default: equal)",
-              options.source.weights)
+    line.text(
+            "--source-weights", "PATH[#KEY]",
+            "masses of the source's points, normalised to 1 (default: equal); obs:COLUMN for a column of the source's "
+            ".h5ad",
+            options.source.weights)
         ->group(group);
     line.text("--target-weights", "PATH[#KEY]", "masses of the target's points", options.target.weights)->group(group);
+    declare_where(line, "--source-where", group, "the source's rows, of an .h5ad file,", options.source.where);
+    declare_where(line, "--target-where", group, "the target's rows", options.target.where);
     declare_preparation(line, {{"source", &options.source}, {"target", &options.target}});
     declare(line, options.joint);
+}
+
+void declare_where(CommandLine& line, const std::string& name, const std::string& group, const std::string& of,
+                   std::vector<std::string>& where) {
+    const bool first = name.find("target") == std::string::npos;
+    line.texts(
+            name, "COL=VALUE[,VALUE]",
+            of + (first ? " by a column of obs, or COL!=VALUE; may be given again: all conditions hold" : ", likewise"),
+            where)
+        ->group(group);
 }
 
 void declare(CommandLine& line, ProblemOptions& options, bool target_required) {
@@ -142,8 +174,15 @@ void declare(CommandLine& line, MachineOptions& options, bool cache) {
                                                           {{"single", Precision::single}, {"double", Precision::fp64}});
                 })
         ->group(group);
-    line.option("--device", "NAME", "auto (the default), cpu, cuda, or reference (sequential, double: for checking)",
+    line.option("--device", "NAME",
+                "auto (the default: cuda where this program is built with it and every rank sees a device, else cpu), "
+                "cpu, cuda (ranks of a node take turns among its devices), cuda:I (device number I for all), or "
+                "reference (sequential, double: for checking)",
                 [&](const std::string& text) { take_device(options, text); })
+        ->group(group);
+    line.option("--device-memory", "SIZE",
+                "that each rank may use on its CUDA device (default: nine tenths of it, shared by the ranks on it)",
+                [&](const std::string& text) { options.device.memory = parse_bytes("--device-memory", text); })
         ->group(group);
     line.option("--grid", "RxC", "ranks as R rows by C columns (default: chosen from the sizes)",
                 [&](const std::string& text) { options.grid = GridShape::parse(text); })
@@ -155,13 +194,14 @@ void declare(CommandLine& line, MachineOptions& options, bool cache) {
                     options.threads = static_cast<int>(threads);
                 })
         ->group(group);
-    line.option("--memory", "SIZE", "that each rank may use, e.g. 16G (default: its share of what the node has free)",
+    line.option("--memory", "SIZE",
+                "of the host that each rank may use, e.g. 16G (default: its share of what the node has free)",
                 [&](const std::string& text) { options.memory = parse_bytes("--memory", text); })
         ->group(group);
     if (!cache) return;
     line.option("--cache", "auto|on|off",
                 "keep the inner products of all points between passes, 4 bytes a pair: auto (the default) where they "
-                "fit the memory and pay, from 16 dimensions on; on insists",
+                "fit the memory (on devices: theirs) and pay, from 16 dimensions on (there: more than 128); on insists",
                 [&](const std::string& text) {
                     options.cache = choose<Cache>("--cache", text,
                                                   {{"auto", Cache::automatic}, {"on", Cache::on}, {"off", Cache::off}});
@@ -198,7 +238,13 @@ void check_together(const CommandLine& line, const SolverOptions& solver) {
 }
 
 void check_together(const CommandLine& line, const MachineOptions& machine) {
-    if (machine.backend != Backend::reference) return;
+    using Kind = DeviceRequest::Kind;
+    const bool no_device = machine.device.kind == Kind::cpu || machine.device.kind == Kind::reference;
+    CONVOY_VALIDATE(!(no_device && machine.device.memory),
+                    fmt::format("--device-memory has no effect with --device {}; leave one out", machine.device_name));
+    CONVOY_VALIDATE(!machine.device.memory || built_with_cuda(),
+                    "--device-memory has no effect (this convoy is built without CUDA); leave it out");
+    if (machine.device.kind != Kind::reference) return;
     CONVOY_VALIDATE(machine.precision != Precision::single,
                     "--precision single has no effect with --device reference (which is double); leave one out");
     CONVOY_VALIDATE(!line.given("--threads"),

@@ -42,7 +42,8 @@ struct SolverOptions {
 
 struct MachineOptions {
     std::optional<Precision> precision;  // nothing: single, or what the device has
-    Backend backend = Backend::cpu;
+    DeviceRequest device;
+    std::string device_name = "auto";  // as it was given
     std::optional<GridShape> grid;
     std::optional<double> memory;  // bytes a rank may use
     std::optional<int> threads;    // of one rank
@@ -64,6 +65,9 @@ struct VolumeOptions {
 
 void declare(CommandLine& line, ProblemOptions& options, bool target_required);
 void declare_inputs(CommandLine& line, ProblemOptions& options, bool target_required);  // all of them but --epsilon
+// --source-where and its like. \param of e.g. "the source's rows"
+void declare_where(CommandLine& line, const std::string& name, const std::string& group, const std::string& of,
+                   std::vector<std::string>& where);
 void declare(CommandLine& line, SolverOptions& options);
 double parse_tolerance(const std::string& text);  // of --tolerance: an L1 error
 // \param cache whether the command may keep products

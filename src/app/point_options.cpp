@@ -8,7 +8,7 @@
 #include "app/quantities.hpp"
 #include "convoy/error.hpp"
 #include "convoy/image.hpp"
-#include "io/selection.hpp"
+#include "io/selected_columns.hpp"
 
 namespace convoy::app {
 
@@ -120,7 +120,7 @@ void check_preparation(const CommandLine& line, const std::vector<NamedInput>& i
 }
 
 std::vector<std::string> options_of_input(const std::string& name) {
-    std::vector<std::string> names{fmt::format("--{}-weights", name)};
+    std::vector<std::string> names{fmt::format("--{}-weights", name), fmt::format("--{}-where", name)};
     for (const PointOption& option : options) names.push_back(fmt::format("--{}-{}", name, option.name));
     return names;
 }

@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "app/chosen_rows.hpp"
 #include "app/closing.hpp"
 #include "app/command.hpp"
 #include "app/exit_codes.hpp"
@@ -31,13 +32,12 @@ std::vector<double> automatic_epsilons(Run& run, const Problem& problem, const P
     options.stop = [&] { return run.stop.seen() != StopReason::none; };
     const auto columns = static_cast<double>(problem.shape.columns);
     const auto ranks = static_cast<double>(run.world.size());
-    options.keep_products =
-        problem.plan.keep_products && problem.plan.memory + 4 * columns * columns / ranks < problem.plan.memory_limit;
+    options.keep_products = problem.plan.keep_products && problem.plan.has_room_for(4 * columns * columns / ranks);
     std::optional<DistributedCloud> held_out;
     if (!command.steps.held_out.points.empty()) {
-        io::InputOptions input = command.problem.target;  // prepared likewise
-        input.points = command.steps.held_out.points;
-        input.weights.clear();
+        io::InputOptions input = command.steps.held_out;
+        input.scaling = command.problem.target.scaling;
+        input.prepare = command.problem.target.prepare;
         const io::Shape shape = io::shape_of(run.world, input);
         CONVOY_VALIDATE(
             shape.columns == problem.target.dimension,
@@ -47,6 +47,7 @@ std::vector<double> automatic_epsilons(Run& run, const Problem& problem, const P
         io::InputIdentity identity;
         held_out = io::read_cloud(grid, Side::row, Partition::even(shape.rows, grid.parts(Side::row)), input, identity);
         if (problem.features) transform(*problem.features, *held_out);
+        say_choice(run.console, "held-out", input, identity);
     }
     const AutoEpsilon found = choose_epsilons(problem.coupling, options, std::move(held_out));
     run.heed_signals("choosing epsilons");
@@ -110,6 +111,8 @@ HeldMore held_more(const ProgotCommand& command) {
     more.numbers_of_target = 2 * steps;
     more.moving_sources = 3;
     more.moving_targets = 0.5;
+    more.wide_averages = true;
+    more.target_itself = command.steps.automatic;
     return more;
 }
 

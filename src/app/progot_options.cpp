@@ -98,6 +98,7 @@ void declare(CommandLine& line, ProblemOptions& problem, StepOptions& options) {
     line.text("--held-out", "PATH[#KEY]", "target points for auto to judge by (default: every fifth of the target's)",
               options.held_out.points)
         ->group(group);
+    declare_where(line, "--held-out-where", group, "rows of --held-out, of an .h5ad file,", options.held_out.where);
     line.option("--tolerances", "linear|constant",
                 "of the steps: from 0.1 down to --tolerance (linear, the default), or --tolerance for all",
                 [&](const std::string& text) {
@@ -122,9 +123,11 @@ void check_together(const CommandLine& line, ProgotCommand& command) {
     CONVOY_VALIDATE(steps.epsilons.empty() || std::ssize(steps.epsilons) == steps.steps,
                     fmt::format("--epsilon lists {}, but there are {}; give one for each", steps.epsilons.size(),
                                 plural(steps.steps, "step", "steps")));
-    for (const char* option : {"--scales", "--epsilon-start", "--held-out"})
+    for (const char* option : {"--scales", "--epsilon-start", "--held-out", "--held-out-where"})
         CONVOY_VALIDATE(steps.automatic || !line.given(option),
                         fmt::format("{} has no effect without --epsilon auto; leave one of them out", option));
+    CONVOY_VALIDATE(steps.held_out.where.empty() || !steps.held_out.points.empty(),
+                    "--held-out-where has no effect without --held-out; give both, or leave it out");
     CONVOY_VALIDATE(command.solver.start().has_value(),
                     fmt::format("--init {}: progressive OT starts from a name only, each later step from the one "
                                 "before; take auto, zero, gaussian, bures or subsample",

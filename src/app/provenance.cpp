@@ -2,9 +2,7 @@
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
-#include <array>
 #include <cstdlib>
 #include <ctime>
 #include <functional>
@@ -13,16 +11,13 @@
 #include "build_info.hpp"
 #include "geometry/dense.hpp"
 #include "git_hash.hpp"
+#include "kernels/devices.hpp"
+#include "parallel/node.hpp"
 #include "parallel/session.hpp"
 
 namespace convoy::app {
 
 namespace {
-
-std::string host_name() {
-    std::array<char, 256> name{};
-    return gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "unknown";
-}
 
 std::int64_t count_nodes(const Communicator& world) {
     // Names meet as numbers that a double holds exactly.
@@ -37,14 +32,19 @@ std::string version() {
     return fmt::format("{} ({})", CONVOY_VERSION, CONVOY_GIT_HASH);
 }
 
+std::string cuda_details() {
+    if (!built_with_cuda()) return "built without CUDA";
+    const std::string compiled = CONVOY_CUDA;
+    return compiled.empty() ? "emulated" : compiled;
+}
+
 std::string build_details() {
     const std::string type = CONVOY_BUILD_TYPE;
     return fmt::format(
-        "commit    {}\ncompiler  {}\nbuild     {}\nMPI       {}\nHDF5      {} (parallel)\nalgebra   {}\nCUDA      not "
-        "built in\n"
-        "system    {}\n",
+        "commit    {}\ncompiler  {}\nbuild     {}\nMPI       {}\nHDF5      {} (parallel)\nalgebra   {}\n"
+        "CUDA      {}\nsystem    {}\n",
         CONVOY_GIT_HASH, CONVOY_COMPILER, type.empty() ? "no build type" : type, Session::mpi_version(),
-        CONVOY_HDF5_VERSION, dense::implementation(), CONVOY_SYSTEM);
+        CONVOY_HDF5_VERSION, dense::implementation(), cuda_details(), CONVOY_SYSTEM);
 }
 
 std::string utc_now() {

@@ -7,6 +7,7 @@
 
 #include "app/console.hpp"
 #include "app/quantities.hpp"
+#include "io/conditions.hpp"
 
 namespace convoy::app {
 
@@ -52,6 +53,11 @@ Json to_json(const io::InputIdentity& input) {
                    {"key", input.key},          {"rows", input.rows},
                    {"columns", input.columns},  {"scaling", input.scaling},
                    {"checksum", input.checksum}};
+    if (!input.where.empty()) {
+        object["where"] = io::split_conditions(input.where);
+        object["file_rows"] = input.file_rows;
+        object["rows_without_value"] = input.rows_without_value;
+    }
     const io::Preparation& prepare = input.prepare;
     if (prepare.transposed) object["transposed"] = true;
     if (!prepare.columns.empty()) object["chosen_columns"] = prepare.columns;

@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "app/chosen_rows.hpp"
 #include "app/problem_inputs.hpp"
 #include "app/provenance.hpp"
 #include "app/quantities.hpp"
@@ -26,16 +27,19 @@ Problem load_problem(Run& run, const std::string& command, const ProblemOptions&
     // What is asked, and can it be done at all?
     ProblemInputs inputs{run.world, problem, [&run] { run.heed_signals("reading"); }};
     const ProblemShape given = inputs.given(), shape = inputs.shape();
-    Plan plan = plan_run(run.world, shape, problem, machine, solver, more);
+    auto [plan, devices] = plan_run(run.world, shape, problem, machine, solver, more);
     run.console.say(fmt::format("convoy {} {}: {} x {} points of {}", version(), command, count_text(given.rows),
                                 count_text(given.columns), plural(given.dimension, "dimension", "dimensions")));
     if (problem.joint.merge_duplicates)
         run.console.say(
             fmt::format("equal points merged: {} x {} are left", count_text(shape.rows), count_text(shape.columns)));
     run.console.say(plan.explain);
+    tell_devices(run.console, devices);
 
     const Grid grid{run.world, plan.grid};
     ProblemClouds clouds = inputs.read(grid, solver.seed);
+    say_choice(run.console, "source", problem.source, clouds.source_input);
+    say_choice(run.console, "target", problem.target, clouds.target_input);
     if (clouds.features) run.console.say("features: " + in_words(*clouds.features));
     run.phases.end("read");
     const bool keep_products = plan.keep_products && !more.self_problems;

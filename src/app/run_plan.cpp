@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <omp.h>
 
+#include <utility>
+
 #include "app/quantities.hpp"
 #include "convoy/error.hpp"
 
@@ -19,8 +21,8 @@ ProblemShape shape_of_problem(const Communicator& world, const ProblemOptions& p
     return {source.rows, target.rows, source.columns};
 }
 
-Plan plan_run(const Communicator& world, const ProblemShape& shape, const ProblemOptions& problem,
-              const MachineOptions& machine, const SolverOptions& solver, const HeldMore& more) {
+PlannedRun plan_run(const Communicator& world, const ProblemShape& shape, const ProblemOptions& problem,
+                    const MachineOptions& machine, const SolverOptions& solver, const HeldMore& more) {
     PlanRequest request;
     request.rows = shape.rows;
     request.columns = shape.columns;
@@ -28,7 +30,9 @@ Plan plan_run(const Communicator& world, const ProblemShape& shape, const Proble
     request.read_dimension = shape.read_dimension;
     request.cost = problem.cost;
     request.precision = machine.precision;
-    request.backend = machine.backend;
+    DeviceChoice devices = choose_devices(world, machine.device);
+    request.backend = devices.backend;
+    request.devices = devices.in_short;
     request.grid = machine.grid;
     request.threads = machine.threads;
     request.memory = machine.memory;
@@ -38,9 +42,34 @@ Plan plan_run(const Communicator& world, const ProblemShape& shape, const Proble
     request.annealing = solver.annealing && start && start != StartKind::gaussian && start != StartKind::bures;
     request.acceleration = solver.acceleration;
     request.more = more;
-    const Plan plan = resolve_plan(world, request);
+    Plan plan = resolve_plan(world, request);
     omp_set_num_threads(plan.threads);
-    return plan;
+    use_devices(world, devices, plan.stream_points);
+    return {std::move(plan), std::move(devices)};
+}
+
+PlannedMap plan_mapping(const Communicator& world, MapRequest request, const MachineOptions& machine) {
+    DeviceChoice devices = choose_devices(world, machine.device);
+    request.precision = machine.precision;
+    request.backend = devices.backend;
+    request.devices = devices.in_short;
+    request.grid = machine.grid;
+    request.memory = machine.memory;
+    request.threads = machine.threads;
+    MapPlan plan = resolve_map_plan(world, request);
+    omp_set_num_threads(plan.threads);
+    use_devices(world, devices, plan.stream_points);
+    return {std::move(plan), std::move(devices)};
+}
+
+void tell_devices(Console& console, const DeviceChoice& devices) {
+    if (!devices.in_short.words.empty()) console.say("devices: " + devices.in_short.words);
+    for (std::size_t rank = 0; rank < devices.uses.size(); ++rank) {
+        const DeviceUse& use = devices.uses[rank];
+        console.detail(fmt::format("rank {}: device {}, {} ({}), up to {}", rank, use.number, use.device.name,
+                                   use.device.identity, bytes_text(use.memory)));
+    }
+    if (!devices.warning.empty()) console.warn(devices.warning);
 }
 
 }  // namespace convoy::app

@@ -1,13 +1,13 @@
 // convoy score MODEL SOURCE_TEST TARGET_TEST: how good is this map on points it never saw?
 
 #include <fmt/format.h>
-#include <omp.h>
 
 #include <algorithm>
 #include <optional>
 #include <string>
 #include <utility>
 
+#include "app/chosen_rows.hpp"
 #include "app/command.hpp"
 #include "app/exit_codes.hpp"
 #include "app/fitted_map.hpp"
@@ -28,7 +28,7 @@ struct ScoreOptions {
     FitOptions fit;
     io::InputOptions source{.points = {}, .weights = {}, .scaling = "1"};
     io::InputOptions target{.points = {}, .weights = {}, .scaling = "1"};
-    std::string truth;
+    io::InputOptions truth{.points = {}, .weights = {}, .scaling = "1"};  // prepared like the target
     EpsilonRule epsilon{.factor = 0.05, .unit = EpsilonRule::Unit::mean};
     double tolerance = 1e-3;
     MachineOptions machine;
@@ -45,8 +45,11 @@ void declare(CommandLine& line, ScoreOptions& options) {
     line.positional("TARGET_TEST", "points of the target's kind", options.target.points, true);
     const std::string group = "Score";
     line.text("--truth", "PATH[#KEY]", "the true images of SOURCE_TEST, a row each, prepared like TARGET_TEST",
-              options.truth)
+              options.truth.points)
         ->group(group);
+    declare_where(line, "--truth-where", group, "rows of --truth, of an .h5ad file,", options.truth.where);
+    declare_where(line, "--source-where", group, "rows of SOURCE_TEST, of an .h5ad file,", options.source.where);
+    declare_where(line, "--target-where", group, "rows of TARGET_TEST", options.target.where);
     line.option("--epsilon", "RULE",
                 "of the divergence: a number in units of the squared distance, or relative to that of TARGET_TEST's "
                 "points to each other (default 0.05mean)",
@@ -79,15 +82,12 @@ bool parse(const Invocation& invocation, ScoreOptions& options) {
     check_together(line, options.volume);
     CONVOY_VALIDATE(!options.overwrite || !options.summary.empty(),
                     "--overwrite has no effect without --summary; leave it out");
+    CONVOY_VALIDATE(options.truth.where.empty() || !options.truth.points.empty(),
+                    "--truth-where has no effect without --truth; give both, or leave it out");
+    options.truth.scaling = options.target.scaling;
+    options.truth.prepare = options.target.prepare;
     options.config = line.config();
     return true;
-}
-
-// The true images, prepared like the points that they are held against.
-io::InputOptions truth_of(const ScoreOptions& options) {
-    io::InputOptions truth = options.target;
-    truth.points = options.truth;
-    return truth;
 }
 
 // What is known of the inputs before they are read.
@@ -105,30 +105,23 @@ TestShape shape_of_test(const Communicator& world, const ScoreOptions& options, 
         return shape.rows;
     };
     const TestShape shape{look(options.source, "--source-"), look(options.target, "--target-")};
-    if (options.truth.empty()) return shape;
-    const std::int64_t rows = look(truth_of(options), "--target-");
+    if (options.truth.points.empty()) return shape;
+    const std::int64_t rows = look(options.truth, "--target-");
     CONVOY_VALIDATE(
         rows == shape.sources,
         fmt::format("--truth '{}' has {} rows and '{}' {} (an image for each point is needed); give both in "
                     "the same order",
-                    options.truth, rows, options.source.points, shape.sources));
+                    options.truth.points, rows, options.source.points, shape.sources));
     return shape;
 }
 
-MapPlan plan_score(const Communicator& world, const ScoreOptions& options, const io::Model& model,
-                   const TestShape& shape) {
+PlannedMap plan_score(const Communicator& world, const ScoreOptions& options, const io::Model& model,
+                      const TestShape& shape) {
     MapRequest request = request_of(options.fit, model);
     request.points = shape.sources;
     request.read_dimension = model.inputs();
     request.compared_with = shape.targets;
-    request.precision = options.machine.precision;
-    request.backend = options.machine.backend;
-    request.grid = options.machine.grid;
-    request.memory = options.machine.memory;
-    request.threads = options.machine.threads;
-    MapPlan plan = resolve_map_plan(world, request);
-    omp_set_num_threads(plan.threads);
-    return plan;
+    return plan_mapping(world, request, options.machine);
 }
 
 // All points of this rank's part, mapped in place; every row of the grid goes through as many portions.
@@ -176,8 +169,8 @@ double variance(const Grid& grid, const DistributedCloud& target) {
 // Against the known images.
 void compare_with_truth(const Grid& grid, const ScoreOptions& options, const DistributedCloud& images,
                         const DistributedCloud& target, Score& score) {
-    if (options.truth.empty()) return;
-    DistributedCloud truth = io::read_cloud(grid, Side::row, images.partition, truth_of(options), score.truth);
+    if (options.truth.points.empty()) return;
+    DistributedCloud truth = io::read_cloud(grid, Side::row, images.partition, options.truth, score.truth);
     if (score.model.features) transform(*score.model.features, truth);
     score.has_truth = true;
     score.mean_squared_error = mean_over(grid, Side::row, images, [&](std::int64_t i) {
@@ -214,20 +207,22 @@ int score(const Invocation& invocation) {
     check_fit(options.fit, model);
     const TestShape shape = shape_of_test(world, options, model);
     std::vector<std::string> inputs = files_of(options.fit, model);
-    for (const std::string& text : {options.source.points, options.target.points, options.truth, options.config})
+    for (const std::string& text : {options.source.points, options.target.points, options.truth.points, options.config})
         inputs.push_back(io::Location::parse(text).path);
     check_outputs(world, {{"--summary", options.summary}}, inputs, options.overwrite);
-    const MapPlan plan = plan_score(world, options, model, shape);
+    const auto [plan, devices] = plan_score(world, options, model, shape);
     run.console.say(fmt::format("convoy {} score: {} against {} of {} by {}", version(), count_text(shape.sources),
                                 count_text(shape.targets), plural(model.dimension(), "dimension", "dimensions"),
                                 in_words(model)));
     run.console.say(plan.explain);
+    tell_devices(run.console, devices);
     warn_of_status(run.console, model);
 
     Score score{model, options.fit};
     const Grid grid{world, plan.grid};
     DistributedCloud images = io::read_cloud(grid, Side::row, Partition::even(shape.sources, grid.parts(Side::row)),
                                              options.source, score.source);
+    say_choice(run.console, "images of", options.source, score.source);
     if (model.features) transform(*model.features, images);
     run.heed_signals("reading");
     run.phases.end("read");
@@ -241,6 +236,7 @@ int score(const Invocation& invocation) {
     }
     DistributedCloud target = io::read_cloud(
         grid, Side::column, Partition::even(shape.targets, grid.parts(Side::column)), options.target, score.target);
+    say_choice(run.console, "target", options.target, score.target);
     if (model.features) transform(*model.features, target);
     compare_with_truth(grid, options, images, target, score);
     run.heed_signals("reading");

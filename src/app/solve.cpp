@@ -35,6 +35,7 @@ bool parse(const Invocation& invocation, SolveOptions& options) {
         "Solves one entropic optimal transport problem: potentials f and g of all points, and the values.\n",
         "Examples:\n"
         "  convoy solve before.npy after.npy -o run.h5\n"
+        "  convoy solve cells.h5ad cells.h5ad --source-where day=10 --target-where day=10.5 -o days.h5\n"
         "  convoy solve a.h5#/X b.h5#/X --epsilon 0.01std --tolerance 1e-4 -o run.h5 --summary run.json\n"
         "  srun convoy solve a.h5#/X b.h5#/X --source-weights a.h5#/mass --time-limit 110m -o run.h5\n\n"
         "Exit codes: 0 converged, 1 failed, 2 bad usage or input, 3 not converged (result written).\n"};
@@ -53,9 +54,9 @@ bool parse(const Invocation& invocation, SolveOptions& options) {
     return true;
 }
 
-void warn_of_outcome(Console& console, const Outcome& outcome, const SolveOptions& options) {
+void warn_of_outcome(Console& console, const Outcome& outcome, const SolveOptions& options, const Plan& plan) {
     if (outcome.status == Status::converged) return;
-    const bool floor = options.machine.precision != Precision::fp64 && options.machine.backend != Backend::reference;
+    const bool floor = plan.precision != Precision::fp64;
     const std::string remedy =
         outcome.status == Status::stopped ? fmt::format("go on with --init {} and more time", options.output.output)
         : outcome.half_passes >= options.solver.max_half_passes
@@ -86,7 +87,7 @@ int solve(const Invocation& invocation) {
     const Outcome& outcome = solved.outcome;
 
     // The result, and what it says.
-    warn_of_outcome(console, outcome, options);
+    warn_of_outcome(console, outcome, options, problem.plan);
     io::Result result = begin_result(run, problem, invocation, "solve", outcome.status);
     result.solution = solution_attributes(outcome);
     result.history = std::move(solved.state.history);

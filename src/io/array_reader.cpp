@@ -28,30 +28,38 @@ class ArrayReader final : public Reader {
     std::string place() const override { return layout_.place; }
 
     void read(std::int64_t first, std::int64_t count, std::span<double> out) override {
-        read_block({first, count, 0, columns()}, out);
+        read_rows({GlobalIndex{first}, count}, all_columns(), out.data());
     }
 
-    void read_block(const Block& block, std::span<double> out) override {
-        expect_within(block, out);
-        const std::int64_t size = layout_.type.size;
-        if (layout_.columns_first) {
-            for (std::int64_t j = 0; j < block.columns; ++j)
-                read_run(layout_.at + ((block.first_column + j) * rows() + block.first_row) * size, block.rows,
-                         block.columns, out.data() + j);
-            return;
+    void read_runs(std::span<const GlobalRun> runs, ColumnRun columns, std::span<double> out) override {
+        expect_within(runs, columns, out);
+        double* to = out.data();
+        for (const GlobalRun& rows : runs) {
+            read_rows(rows, columns, to);
+            to += rows.count * columns.count;
         }
-        const std::int64_t stride = layout_.row_stride, wanted = block.columns * size;
-        const std::int64_t at = layout_.at + block.first_row * stride + block.first_column * size;
-        if (wanted == stride) return read_run(at, block.rows * block.columns, 1, out.data());
-        if (stride > buffer_bytes || stride - wanted > std::max(cheap_gap, 2 * wanted)) {
-            for (std::int64_t i = 0; i < block.rows; ++i)
-                read_run(at + i * stride, block.columns, 1, out.data() + i * block.columns);
-            return;
-        }
-        read_rows_with_gaps(at, block.rows, block.columns, out.data());
     }
 
  private:
+    void read_rows(GlobalRun rows, ColumnRun columns, double* out) {
+        const std::int64_t size = layout_.type.size;
+        if (layout_.columns_first) {
+            for (std::int64_t j = 0; j < columns.count; ++j)
+                read_run(layout_.at + ((columns.first + j) * this->rows() + rows.first.value) * size, rows.count,
+                         columns.count, out + j);
+            return;
+        }
+        const std::int64_t stride = layout_.row_stride, wanted = columns.count * size;
+        const std::int64_t at = layout_.at + rows.first.value * stride + columns.first * size;
+        if (wanted == stride) return read_run(at, rows.count * columns.count, 1, out);
+        if (stride > buffer_bytes || stride - wanted > std::max(cheap_gap, 2 * wanted)) {
+            for (std::int64_t i = 0; i < rows.count; ++i)
+                read_run(at + i * stride, columns.count, 1, out + i * columns.count);
+            return;
+        }
+        read_rows_with_gaps(at, rows.count, columns.count, out);
+    }
+
     // `count` numbers that lie one after the other, to out[0], out[stride], ...
     void read_run(std::int64_t at, std::int64_t count, std::int64_t stride, double* out) {
         const std::int64_t size = layout_.type.size, step = buffer_bytes / size;

@@ -120,7 +120,10 @@ void FileLayout::input(hid_t file, const std::string& name, const InputIdentity&
                             {"checksum", std::int64_t{identity.checksum}},
                             {"weights_path", identity.weights_path},
                             {"weights_key", identity.weights_key},
-                            {"weights_checksum", std::int64_t{identity.weights_checksum}}});
+                            {"weights_checksum", std::int64_t{identity.weights_checksum}},
+                            {"where", identity.where},
+                            {"file_rows", identity.file_rows},
+                            {"rows_without_value", identity.rows_without_value}});
 }
 
 std::int64_t bytes_of(const Attributes& list) {

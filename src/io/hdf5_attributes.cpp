@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <string_view>
+
 namespace convoy::io {
 
 namespace {
@@ -94,6 +96,56 @@ std::optional<std::string> attribute_text(hid_t object, const std::string& name)
     const Hdf5 attribute{H5Aopen(object, name.c_str(), H5P_DEFAULT), H5Aclose};
     if (!attribute) return std::nullopt;
     return text_of(attribute.get());
+}
+
+namespace {
+
+constexpr hssize_t longest_list = 1000000;
+
+// How many values an attribute has, 0 if too many for a list.
+std::size_t length_of(hid_t attribute) {
+    const Hdf5 space{H5Aget_space(attribute), H5Sclose};
+    const hssize_t values = H5Sget_simple_extent_npoints(space.get());
+    return values > 0 && values <= longest_list ? static_cast<std::size_t>(values) : 0;
+}
+
+}  // namespace
+
+std::vector<std::string> attribute_texts(hid_t object, const std::string& name) {
+    std::vector<std::string> texts;
+    if (H5Aexists(object, name.c_str()) <= 0) return texts;
+    const Hdf5 attribute{H5Aopen(object, name.c_str(), H5P_DEFAULT), H5Aclose};
+    const Hdf5 type{H5Aget_type(attribute.get()), H5Tclose};
+    const std::size_t count = attribute ? length_of(attribute.get()) : 0;
+    if (count == 0 || H5Tget_class(type.get()) != H5T_STRING) return texts;
+    if (H5Tis_variable_str(type.get()) > 0) {
+        const Hdf5 memory = string_type();
+        H5Tset_cset(memory.get(), H5Tget_cset(type.get()));
+        std::vector<char*> pointers(count, nullptr);
+        if (H5Aread(attribute.get(), memory.get(), pointers.data()) >= 0)
+            for (const char* text : pointers) texts.emplace_back(text != nullptr ? text : "");
+        for (char* text : pointers) H5free_memory(text);
+        return texts;
+    }
+    const std::size_t length = H5Tget_size(type.get());
+    if (length > 65536) return texts;
+    std::string all(count * length, '\0');
+    if (H5Aread(attribute.get(), type.get(), all.data()) < 0) return texts;
+    for (std::size_t k = 0; k < count; ++k) {
+        const std::string_view text = std::string_view{all}.substr(k * length, length);
+        texts.emplace_back(text.substr(0, text.find('\0')));
+    }
+    return texts;
+}
+
+std::vector<std::int64_t> attribute_integers(hid_t object, const std::string& name) {
+    if (H5Aexists(object, name.c_str()) <= 0) return {};
+    const Hdf5 attribute{H5Aopen(object, name.c_str(), H5P_DEFAULT), H5Aclose};
+    const Hdf5 type{H5Aget_type(attribute.get()), H5Tclose};
+    if (!attribute || H5Tget_class(type.get()) != H5T_INTEGER || H5Tget_size(type.get()) > 8) return {};
+    std::vector<std::int64_t> values(length_of(attribute.get()));
+    if (values.empty() || H5Aread(attribute.get(), H5T_NATIVE_INT64, values.data()) < 0) return {};
+    return values;
 }
 
 std::vector<std::pair<std::string, std::string>> attributes_of(hid_t object) {

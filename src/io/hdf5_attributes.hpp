@@ -23,6 +23,9 @@ bool set_mark(hid_t object, const std::string& name, std::uint32_t value);
 
 // An attribute as text: strings as they are, numbers so that they read back exactly, arrays as "(3 values)".
 std::optional<std::string> attribute_text(hid_t object, const std::string& name);
+// An attribute that is a list of text or of numbers; empty where it is neither, or not there.
+std::vector<std::string> attribute_texts(hid_t object, const std::string& name);
+std::vector<std::int64_t> attribute_integers(hid_t object, const std::string& name);
 // All of an object's, in the order of their creation where the file kept it.
 std::vector<std::pair<std::string, std::string>> attributes_of(hid_t object);
 

@@ -7,6 +7,7 @@
 #include <array>
 #include <limits>
 
+#include "io/hdf5_chunks.hpp"
 #include "io/input_error.hpp"
 
 namespace convoy::io {
@@ -57,45 +58,31 @@ std::string see_check(const Location& location) {
     return fmt::format("pick another dataset, see: convoy check {}", location.name());
 }
 
-// A link may lead out of the file to wherever its author wished: refused, and noted.
-herr_t refuse_external(const char*, const char*, const char*, const char*, unsigned*, hid_t, void* noted) {
-    *static_cast<bool*>(noted) = true;
-    return -1;
-}
-
 // Does the file say, without an error, that the object is not there? H5Lexists fails where a group on the way is
 // missing, so the way is gone step by step.
-bool is_missing(hid_t file, const std::string& key, hid_t access) {
-    for (auto end = key.find('/', 1);; end = key.find('/', end + 1)) {
-        const std::string step = key.substr(0, end);
-        const htri_t exists = H5Lexists(file, step.c_str(), access);
+bool is_missing(hid_t from, const std::string& path) {
+    for (auto end = path.find('/', 1);; end = path.find('/', end + 1)) {
+        const std::string step = path.substr(0, end);
+        const htri_t exists = H5Lexists(from, step.c_str(), H5P_DEFAULT);
         if (exists <= 0) return exists == 0;
         H5L_info_t link;
-        const Hdf5 object{H5Oopen(file, step.c_str(), access), H5Oclose};
-        if (!object) return H5Lget_info(file, step.c_str(), &link, access) >= 0 && link.type != H5L_TYPE_HARD;
+        const Hdf5 object{H5Oopen(from, step.c_str(), H5P_DEFAULT), H5Oclose};
+        if (!object) return H5Lget_info(from, step.c_str(), &link, H5P_DEFAULT) >= 0 && link.type != H5L_TYPE_HARD;
         if (end == std::string::npos || H5Iget_type(object.get()) != H5I_GROUP) return true;
     }
 }
 
-Hdf5 open_object(const Location& location, hid_t file) {
-    const Hdf5 access{H5Pcreate(H5P_LINK_ACCESS), H5Pclose};
-    bool external = false;
-    H5Pset_elink_cb(access.get(), refuse_external, &external);
-    Hdf5 object{H5Oopen(file, location.key.c_str(), access.get()), H5Oclose};
-    if (external)
-        refuse(location, fmt::format("'{}' is a link into another file", location.key), "such links are not followed",
-               "name that file itself");
+// The dataset that a location names, or what might have been meant.
+Hdf5 open_named(const Location& location, hid_t file) {
+    Hdf5 object = open_hdf5_object(location, file, location.key);
     const H5I_type_t type = object ? H5Iget_type(object.get()) : H5I_BADID;
     if (type == H5I_DATASET) return object;
-    // A damaged file is not searched for what might have been meant: HDF5 may not survive it.
-    if (!object && !is_missing(file, location.key, access.get()))
-        refuse(location, "the HDF5 file is damaged", fmt::format("'{}' cannot be opened", location.key),
-               "copy or write it again");
     const bool sparse = type == H5I_GROUP && H5Lexists(object.get(), "indptr", H5P_DEFAULT) > 0 &&
                         H5Lexists(object.get(), "indices", H5P_DEFAULT) > 0;
     const auto [list, remedy] = numeric_datasets(location, file);
     if (sparse)
-        refuse(location, fmt::format("'{}' is a sparse matrix", location.key), "need a dense one; " + list, remedy);
+        refuse(location, fmt::format("'{}' is a sparse matrix", location.key),
+               "need a dense one, or a file whose name ends in .h5ad; " + list, remedy);
     if (object) refuse(location, fmt::format("'{}' is a group, not a dataset", location.key), list, remedy);
     refuse(location, fmt::format("it has no dataset '{}'", location.key), list, remedy);
 }
@@ -105,32 +92,33 @@ std::string filter_name(H5Z_filter_t id, const std::array<char, 64>& stored) {
         H5Z_filter_t id;
         const char* name;
     };
-    static constexpr std::array known{
-        Known{H5Z_FILTER_SZIP, "szip"}, Known{32000, "lzf"},  Known{32001, "blosc"}, Known{32004, "lz4"},
-        Known{32008, "bitshuffle"},     Known{32015, "zstd"}, Known{32026, "blosc2"}};
+    static constexpr std::array known{Known{H5Z_FILTER_NBIT, "n-bit"}, Known{H5Z_FILTER_SCALEOFFSET, "scale-offset"},
+                                      Known{H5Z_FILTER_SZIP, "szip"},  Known{32000, "lzf"},
+                                      Known{32001, "blosc"},           Known{32004, "lz4"},
+                                      Known{32008, "bitshuffle"},      Known{32015, "zstd"},
+                                      Known{32026, "blosc2"}};
     for (const Known& filter : known)
         if (filter.id == id) return filter.name;
     return stored[0] != '\0' ? stored.data() : "without a name";
 }
 
-void expect_readable_storage(const Location& location, hid_t dataset) {
-    const std::string name = fmt::format("dataset '{}'", location.key);
-    const Hdf5 creation{H5Dget_create_plist(dataset), H5Pclose};
-    const H5D_layout_t layout = H5Pget_layout(creation.get());
-    if (layout == H5D_VIRTUAL)
-        refuse(location, name + " is virtual", "its data lie in other files", "name these, or copy it: h5repack");
-    if (layout != H5D_CONTIGUOUS && layout != H5D_CHUNKED && layout != H5D_COMPACT)
-        refuse(location, name + " has a layout that is not known", "", "copy it: h5repack");
-    if (H5Pget_external_count(creation.get()) != 0)
-        refuse(location, name + " has external storage", "its data lie in other files", "copy it: h5repack");
+// Filters whose code in HDF5 takes from the file how long things are.
+bool is_doubtful(H5Z_filter_t id) {
+    return id == H5Z_FILTER_NBIT || id == H5Z_FILTER_SCALEOFFSET || id == H5Z_FILTER_SZIP;
+}
 
-    const int filters = H5Pget_nfilters(creation.get());
+void expect_known_filters(const Location& location, const std::string& name, hid_t creation) {
+    if (ChunkDecoder::of(creation)) return;
+    const int filters = H5Pget_nfilters(creation);
     for (unsigned i = 0; filters > 0 && i < static_cast<unsigned>(filters); ++i) {
         unsigned flags = 0, config = 0;
         std::size_t values = 0;
         std::array<char, 64> stored{};
         const H5Z_filter_t id =
-            H5Pget_filter2(creation.get(), i, &flags, &values, nullptr, stored.size() - 1, stored.data(), &config);
+            H5Pget_filter2(creation, i, &flags, &values, nullptr, stored.size() - 1, stored.data(), &config);
+        if (id >= 0 && is_doubtful(id))
+            refuse(location, fmt::format("{} is packed by filter {}", name, filter_name(id, stored)),
+                   "gzip, LZF, shuffle and Fletcher's checksum are read", "copy it: h5repack -f GZIP=4 OLD NEW");
         if (id < 0 || H5Zfilter_avail(id) <= 0)
             refuse(location, fmt::format("{} is packed by filter {}", name, filter_name(id, stored)),
                    fmt::format("number {}, not known to this HDF5", id),
@@ -146,6 +134,40 @@ void expect_numbers(const Location& location, hid_t dataset) {
 }
 
 }  // namespace
+
+Hdf5 open_hdf5_object(const Location& location, hid_t from, const std::string& path) {
+    link_out_was_met();
+    Hdf5 object{H5Oopen(from, path.c_str(), H5P_DEFAULT), H5Oclose};
+    const bool missing = !object && is_missing(from, path);
+    if (link_out_was_met())
+        refuse(location, fmt::format("'{}' is a link into another file", path), "such links are not followed",
+               "name that file itself");
+    // A damaged file is not searched for what might have been meant: HDF5 may not survive it.
+    if (!object && !missing)
+        refuse(location, "the HDF5 file is damaged", fmt::format("'{}' cannot be opened", path),
+               "copy or write it again");
+    return object;
+}
+
+void expect_dataset_here(const Location& location, const std::string& path, hid_t object) {
+    const std::string name = fmt::format("dataset '{}'", path);
+    const Hdf5 creation{H5Dget_create_plist(object), H5Pclose};
+    const H5D_layout_t layout = H5Pget_layout(creation.get());
+    if (layout == H5D_VIRTUAL)
+        refuse(location, name + " is virtual", "its data lie in other files", "name these, or copy it: h5repack");
+    if (layout != H5D_CONTIGUOUS && layout != H5D_CHUNKED && layout != H5D_COMPACT)
+        refuse(location, name + " has a layout that is not known", "", "copy it: h5repack");
+    if (H5Pget_external_count(creation.get()) != 0)
+        refuse(location, name + " has external storage", "its data lie in other files", "copy it: h5repack");
+    expect_known_filters(location, name, creation.get());
+}
+
+Hdf5 open_hdf5_dataset(const Location& location, hid_t from, const std::string& path) {
+    Hdf5 object = open_hdf5_object(location, from, path);
+    if (!object || H5Iget_type(object.get()) != H5I_DATASET) return {};
+    expect_dataset_here(location, path, object.get());
+    return object;
+}
 
 Hdf5 open_hdf5_input(const Location& location) {
     prepare_hdf5();
@@ -165,11 +187,12 @@ NumericDataset open_numeric_dataset(const Location& location, hid_t file) {
         refuse(location, "no dataset is named", list, remedy);
     }
     NumericDataset found;
-    found.dataset = open_object(location, file);
+    found.dataset = open_named(location, file);
     const hid_t dataset = found.dataset.get();
     expect_numbers(location, dataset);
 
-    expect_readable_storage(location, dataset);  // first: asking a virtual dataset for its extents opens other files
+    // First: asking a virtual dataset for its extents opens other files.
+    expect_dataset_here(location, location.key, dataset);
 
     const Hdf5 space{H5Dget_space(dataset), H5Sclose};
     std::array<hsize_t, H5S_MAX_RANK> extents{};

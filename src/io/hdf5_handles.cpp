@@ -2,15 +2,41 @@
 
 #include <algorithm>
 #include <string_view>
+#include <utility>
 
 namespace convoy::io {
+
+namespace {
+
+bool link_out = false;
+
+// Takes the place of HDF5's own way through external links: a file must not say which other file is opened.
+void refuse_links_out() {
+    H5L_class_t links{};
+    links.version = H5L_LINK_CLASS_T_VERS;
+    links.id = H5L_TYPE_EXTERNAL;
+    links.comment = "refused";
+    links.trav_func = [](const char*, hid_t, const void*, std::size_t, hid_t, hid_t) -> hid_t {
+        link_out = true;
+        return H5I_INVALID_HID;
+    };
+    H5Lregister(&links);
+}
+
+}  // namespace
 
 void prepare_hdf5() {
     [[maybe_unused]] static const bool once = [] {
         H5dont_atexit();
         H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
+        register_lzf();
+        refuse_links_out();
         return true;
     }();
+}
+
+bool link_out_was_met() {
+    return std::exchange(link_out, false);
 }
 
 std::string hdf5_error(const std::string& otherwise) {

@@ -36,8 +36,15 @@ class Hdf5 {
 };
 
 // To be called before any other call of HDF5, again and again: no error text of its own on stderr, no exit handler (it
-// can crash after a failed close; every identifier here closes itself).
+// can crash after a failed close; every identifier here closes itself), the filter LZF, and links into other files are
+// refused wherever they are met.
 void prepare_hdf5();
+
+// Was such a link met since the last time that this was asked?
+bool link_out_was_met();
+
+// LZF becomes one of HDF5's filters.
+void register_lzf();
 
 // What HDF5 says about the failure of the last call: its innermost message, or `otherwise`. Any further call of HDF5,
 // such as closing an identifier, wipes it out.

@@ -10,26 +10,30 @@
 
 namespace convoy::io {
 
+// Sorted here: the other orders, and asking for a name by its number, go through a table that HDF5 1.10 frees
+// uninitialised in a damaged file. What follows the first damage stays unknown.
+std::vector<std::string> names_in(hid_t group, bool hard_links_only) {
+    struct Found {
+        bool hard_links_only;
+        std::vector<std::string> names;
+    } found{hard_links_only, {}};
+    const auto note = [](hid_t, const char* name, const H5L_info_t* link, void* into) -> herr_t {
+        auto& names = *static_cast<Found*>(into);
+        if (link->type == H5L_TYPE_HARD || !names.hard_links_only) names.names.emplace_back(name);
+        return 0;
+    };
+    H5Literate(group, H5_INDEX_NAME, H5_ITER_NATIVE, nullptr, note, &found);
+    std::ranges::sort(found.names);
+    return std::move(found.names);
+}
+
 namespace {
 
 constexpr int deepest = 12;  // groups may contain themselves
 
-// Names of the group's hard links, sorted here: the other orders, and asking for a name by its number, go through a
-// table that HDF5 1.10 frees uninitialised in a damaged file. What follows the first damage stays unknown.
-std::vector<std::string> hard_links(hid_t group) {
-    std::vector<std::string> names;
-    const auto note = [](hid_t, const char* name, const H5L_info_t* link, void* into) -> herr_t {
-        if (link->type == H5L_TYPE_HARD) static_cast<std::vector<std::string>*>(into)->emplace_back(name);
-        return 0;
-    };
-    H5Literate(group, H5_INDEX_NAME, H5_ITER_NATIVE, nullptr, note, &names);
-    std::ranges::sort(names);
-    return names;
-}
-
 void walk(hid_t group, const std::string& path, int depth, std::size_t most, std::vector<Hdf5Object>& found) {
     if (depth > deepest) return;
-    for (const std::string& name : hard_links(group)) {
+    for (const std::string& name : names_in(group, true)) {
         if (found.size() >= most) return;
         const Hdf5 object{H5Oopen(group, name.c_str(), H5P_DEFAULT), H5Oclose};
         if (!object) continue;

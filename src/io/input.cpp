@@ -7,12 +7,19 @@
 #include <cmath>
 #include <exception>
 #include <filesystem>
+#include <optional>
+#include <string_view>
 #include <system_error>
+#include <utility>
 
 #include "convoy/error.hpp"
 #include "io/checksum.hpp"
+#include "io/conditions.hpp"
 #include "io/input_error.hpp"
-#include "io/selection.hpp"
+#include "io/pattern.hpp"
+#include "io/selected_columns.hpp"
+#include "io/selected_rows.hpp"
+#include "parallel/node.hpp"
 
 namespace convoy::io {
 
@@ -32,34 +39,57 @@ void Faults::look(const Reader& reader, std::int64_t first, std::span<const doub
 
 namespace {
 
-std::unique_ptr<Reader> open_selected(const Input& input) {
-    return select(input.location, open_reader(input.location), input.prepare.transposed, input.prepare.columns);
+constexpr std::string_view own_column = "obs:";
+
+// Each file of a pattern is transposed by itself.
+std::unique_ptr<Reader> open_chosen(const Input& input) {
+    const auto open_one = [prepare = input.prepare](const Location& file) {
+        return select_columns(file, open_reader(file), prepare.transposed, prepare.columns);
+    };
+    return is_pattern(input.location.path) ? open_pattern(input.location, open_one) : open_one(input.location);
 }
 
-// Rank 0 opens it, and what it sees is told to the others.
+// Rank 0 opens it and chooses its rows and columns; what it sees is told to the others.
 void look(const Communicator& world, Input& input) {
-    std::array<std::int64_t, 8> facts{};
+    std::optional<FilteredRows> chosen;
+    std::array<std::int64_t, 11> facts{};
     // The root first: a file that breaks a reader then breaks it on one rank.
     agree(world, [&] {
         if (!world.is_root()) return;
-        input.reader = open_selected(input);
-        const ImageShape image = input.reader->image().value_or(ImageShape{});
-        facts = {input.reader->rows(),
-                 input.reader->columns(),
-                 input.reader->sequential() ? 1 : 0,
+        input.reader = open_chosen(input);
+        const Reader& reader = *input.reader;
+        if (!reader.key().empty()) input.location.key = reader.key();
+        if (!input.where.empty()) chosen = input.reader->filter(input.where);
+        const ImageShape image = reader.image().value_or(ImageShape{});
+        facts = {reader.rows(),
+                 reader.columns(),
+                 reader.sequential() ? 1 : 0,
+                 reader.is_sparse() ? 1 : 0,
+                 reader.band(),
+                 chosen ? 1 : 0,
+                 chosen ? chosen->without_value : 0,
                  image.height,
                  image.width,
                  image.channels,
-                 image.planes ? 1 : 0,
-                 0};
-        input.place = input.reader->place();
+                 image.planes ? 1 : 0};
+        input.place = reader.place();
     });
     world.broadcast(std::span<std::int64_t>{facts});
     world.broadcast(input.place);
-    input.rows = facts[0];
+    world.broadcast(input.location.key);
+    input.rows = input.file_rows = facts[0];
     input.columns = input.dimension = facts[1];
     input.sequential = facts[2] != 0;
-    if (facts[3] > 0) input.image = ImageShape{facts[3], facts[4], facts[5], facts[6] != 0};
+    input.is_sparse = facts[3] != 0;
+    input.band = facts[4];
+    input.rows_without_value = facts[6];
+    if (facts[7] > 0) input.image = ImageShape{facts[7], facts[8], facts[9], facts[10] != 0};
+    if (facts[5] == 0) return;
+    RowSelection selection = chosen ? std::move(chosen->rows) : RowSelection{};
+    selection.broadcast(world);
+    input.rows = selection.rows();
+    input.selection = std::make_shared<const RowSelection>(std::move(selection));
+    if (input.reader) input.reader = select_rows(std::move(input.reader), input.selection);
 }
 
 // What a row's numbers are, where that matters.
@@ -94,27 +124,43 @@ Input open_points(const Communicator& world, const InputOptions& options, const 
     input.location = Location::parse(options.points);
     input.prepare = options.prepare;
     input.scaling = options.scaling;
+    input.where = options.where;
     input.options = option_prefix;
     look(world, input);
     find_image(input);
     return input;
 }
 
-Input open_weights(const Communicator& world, const std::string& text) {
-    Input input;
-    input.location = Location::parse(text);
-    input.weights = true;
-    look(world, input);
-    return input;
+Input open_weights(const Communicator& world, const InputOptions& options, const Input& points) {
+    const bool own = options.weights.starts_with(own_column);
+    Input weights;
+    weights.location = own ? Location{points.location.path, options.weights} : Location::parse(options.weights);
+    weights.weights = true;
+    look(world, weights);
+    if (weights.rows != points.rows && points.selection && weights.rows == points.file_rows) {
+        weights.selection = points.selection;
+        weights.rows = points.rows;
+        if (weights.reader) weights.reader = select_rows(std::move(weights.reader), weights.selection);
+    }
+    return weights;
 }
 
+namespace {
+
+// This rank opens it too, to read its own rows: it must be what rank 0 saw. \throws InputError
 void open_here(Input& input) {
-    if (!input.reader) input.reader = open_selected(input);
+    if (!input.reader) {
+        input.reader = open_chosen(input);
+        if (input.selection && input.reader->rows() == input.file_rows)
+            input.reader = select_rows(std::move(input.reader), input.selection);
+    }
     if (input.reader->rows() != input.rows || input.reader->columns() != input.columns)
         refuse(input.location,
                fmt::format("its shape differs between ranks ({} rows and {})", input.rows, input.reader->rows()), "",
                "do not change inputs during a run");
 }
+
+}  // namespace
 
 void expect_no_faults(const Communicator& world, const Input& input, const Faults& mine) {
     const std::array<double, 3> sent{static_cast<double>(mine.count), static_cast<double>(mine.row), mine.value};
@@ -134,14 +180,26 @@ void expect_no_faults(const Communicator& world, const Input& input, const Fault
            fmt::format("first: {} in {}", all[first + 2], position), "repair or remove these rows");
 }
 
+void expect_room(const Communicator& world, const Input& input, std::int64_t rows) {
+    if (!input.is_sparse) return;
+    const double there = share_of_node(world).memory;
+    std::array<double, 1> needed{static_cast<double>(rows) * static_cast<double>(input.columns) * 8};
+    world.max(needed);
+    if (needed[0] <= there) return;
+    refuse(input.location, fmt::format("{} made dense takes {:.1f} GB on one rank", input.place, needed[0] * 1e-9),
+           fmt::format("{} x {} numbers over {} rank{}; {:.1f} GB are there", input.rows, input.columns, world.size(),
+                       world.size() > 1 ? "s" : "", there * 1e-9),
+           "use more nodes, choose fewer rows, or a dense matrix of fewer columns such as obsm/X_pca");
+}
+
 namespace {
 
-void make_room(std::int64_t count, const Input& input, std::vector<double>& values) {
+void make_room_for(const Input& input, std::int64_t numbers, std::vector<double>& values) {
     try {
-        values.resize(static_cast<std::size_t>(count));
+        values.resize(static_cast<std::size_t>(numbers));
     } catch (const std::exception&) {
         throw Failure{fmt::format("not enough memory ({:.1f} GB of '{}' on one rank); use more ranks or nodes",
-                                  static_cast<double>(count) * 8e-9, input.location.name())};
+                                  static_cast<double>(numbers) * 8e-9, input.location.name())};
     }
 }
 
@@ -166,14 +224,13 @@ void prepare(const Input& input, std::vector<double>& points) {
     blur(shape, input.prepare.blur, points);
 }
 
-}  // namespace
-
-std::vector<double> read_here(Input& input, GlobalRun mine, Faults& faults, std::uint32_t& checksum) {
+// Of this rank alone; `checksum` is that of what was read.
+std::vector<double> read_rows(Input& input, GlobalRun mine, Faults& faults, std::uint32_t& checksum) {
     std::vector<double> points;
     checksum = 0;
     if (mine.count == 0) return points;
     open_here(input);
-    make_room(mine.count * input.dimension, input, points);
+    make_room_for(input, mine.count * input.dimension, points);
     // Grey levels are a third of what is read: a piece at a time, so that colours never take more memory than they do.
     const bool in_place = input.dimension == input.columns;
     const std::int64_t step = in_place ? mine.count : std::max<std::int64_t>(1, piece_bytes / 8 / input.columns);
@@ -181,7 +238,7 @@ std::vector<double> read_here(Input& input, GlobalRun mine, Faults& faults, std:
     for (std::int64_t done = 0; done < mine.count; done += step) {
         const std::int64_t count = std::min(step, mine.count - done), first = mine.first.value + done;
         std::vector<double>& into = in_place ? points : piece;
-        if (!in_place) make_room(count * input.columns, input, piece);
+        if (!in_place) make_room_for(input, count * input.columns, piece);
         input.reader->read(first, count, into);
         faults.look(*input.reader, first, into, input.weights);
         checksum = crc32c(into, checksum);
@@ -191,13 +248,28 @@ std::vector<double> read_here(Input& input, GlobalRun mine, Faults& faults, std:
     return points;
 }
 
+}  // namespace
+
+void make_room(const Input& input, std::int64_t rows, std::vector<double>& values) {
+    make_room_for(input, rows * input.dimension, values);
+}
+
+std::vector<double> read_here(const Communicator& world, Input& input, GlobalRun mine, std::uint32_t& checksum) {
+    std::vector<double> points;
+    Faults faults;
+    agree(world, [&] { points = read_rows(input, mine, faults, checksum); });
+    expect_no_faults(world, input, faults);
+    checksum = crc32c_of_all(world, checksum, mine.count * input.columns * 8, mine.first.value);
+    return points;
+}
+
 std::vector<double> read_and_send(const Communicator& world, Input& input, GlobalRun all, GlobalRun mine,
                                   std::uint32_t& checksum) {
     std::vector<double> kept, piece, own;
     const std::int64_t step = std::max<std::int64_t>(1, piece_bytes / 8 / input.columns);
     agree(world, [&] {
-        make_room(mine.count * input.dimension, input, kept);
-        make_room(std::min(step, all.count) * input.columns, input, piece);
+        make_room_for(input, mine.count * input.dimension, kept);
+        make_room_for(input, std::min(step, all.count) * input.columns, piece);
     });
 
     Faults faults;
@@ -252,6 +324,9 @@ InputIdentity identity_of(const Input& points) {
     identity.rows = points.rows;
     identity.columns = points.columns;
     identity.scaling = points.scaling;
+    identity.where = joined_conditions(points.where);
+    identity.file_rows = points.file_rows;
+    identity.rows_without_value = points.rows_without_value;
     identity.prepare = points.prepare;
     if (!points.image) identity.prepare.image.clear();
     identity.dimension = points.dimension;

@@ -84,6 +84,7 @@ struct Look {
                               .blur = number(group, "blur", 0)};
         side.input.dimension = count(group, "dimension");
         if (side.input.dimension == 0) side.input.dimension = side.input.columns;  // of an earlier version
+        side.input.where = text(group, "where");
         side.input.checksum = static_cast<std::uint32_t>(count(group, "checksum"));
         if (side.input.scaling.empty()) side.input.scaling.assign(1, '1');
         return side;

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "convoy/error.hpp"
+#include "io/conditions.hpp"
 #include "io/input_error.hpp"
 #include "io/model.hpp"
 #include "io/pattern.hpp"
@@ -65,8 +66,11 @@ struct Tried {
 
 Tried try_input(const Grid& grid, const Partition& partition, const Model& model, const ModelSide& side,
                 const std::string& text) {
-    const InputOptions options{
-        .points = text, .weights = {}, .scaling = side.input.scaling, .prepare = side.input.prepare};
+    const InputOptions options{.points = text,
+                               .weights = {},
+                               .scaling = side.input.scaling,
+                               .where = split_conditions(side.input.where),
+                               .prepare = side.input.prepare};
     const Shape shape = shape_of(grid.world(), options);
     if (shape.rows != partition.items() || (side.input.dimension > 0 && shape.columns != side.input.dimension))
         return {{},

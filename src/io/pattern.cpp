@@ -18,7 +18,8 @@ namespace {
 // Files below each other. Only the one that is read is open: there may be more of them than a process may have open.
 class ManyFiles final : public Reader {
  public:
-    explicit ManyFiles(std::vector<Location> files) : files_{std::move(files)} {
+    ManyFiles(std::vector<Location> files, OpenOne open_one)
+        : files_{std::move(files)}, open_one_{std::move(open_one)} {
         std::int64_t rows = 0;
         for (std::size_t k = 0; k < files_.size(); ++k) {
             open(k);
@@ -27,15 +28,21 @@ class ManyFiles final : public Reader {
                 vector_ = reader_->is_vector();
                 image_ = reader_->image();
                 place_ = reader_->place();
+                key_ = reader_->key();
+                band_ = reader_->band();
             } else if (reader_->columns() != columns_) {
                 refuse(files_[k], fmt::format("it has {} columns", reader_->columns()),
                        fmt::format("'{}' has {}, and the pattern names both", files_[0].name(), columns_),
                        "give a pattern of files that belong together");
             }
             if (reader_->image() != image_) image_.reset();
+            // Bands that a file's end cuts are none of the whole.
+            if (reader_->band() != band_ || rows % band_ != 0) band_ = 1;
             sequential_ = sequential_ || reader_->sequential();
+            sparse_ = sparse_ || reader_->is_sparse();
             begins_.push_back(rows);
-            if (reader_->rows() > std::numeric_limits<std::int64_t>::max() / 16 / columns_ - rows)
+            if (reader_->rows() >
+                std::numeric_limits<std::int64_t>::max() / 16 / std::max<std::int64_t>(columns_, 1) - rows)
                 refuse(files_[k], "the files of the pattern are too large together", "", "check their headers");
             rows += reader_->rows();
         }
@@ -46,8 +53,17 @@ class ManyFiles final : public Reader {
     std::int64_t columns() const override { return columns_; }
     bool is_vector() const override { return vector_; }
     bool sequential() const override { return sequential_; }
+    bool is_sparse() const override { return sparse_; }
+    std::int64_t band() const override { return band_; }
+    std::string key() const override { return key_; }
     std::optional<ImageShape> image() const override { return image_; }
     std::string place() const override { return fmt::format("{} of {} files", place_, files_.size()); }
+    FilteredRows filter(const std::vector<std::string>& conditions) override {
+        throw InputError{
+            fmt::format("rows cannot be chosen by '{}' (of one file alone, and the pattern names {}); name one, or put "
+                        "them together",
+                        conditions.front(), files_.size())};
+    }
 
     std::string row_name(std::int64_t row) const override { return position(row, -1); }
     std::string position(std::int64_t row, std::int64_t column) const override {
@@ -61,21 +77,35 @@ class ManyFiles final : public Reader {
     }
 
     void read(std::int64_t first, std::int64_t count, std::span<double> out) override {
-        read_block({first, count, 0, columns_}, out);
+        const GlobalRun rows{GlobalIndex{first}, count};
+        read_runs({&rows, 1}, all_columns(), out);
     }
 
-    void read_block(const Block& block, std::span<double> out) override {
-        expect_within(block, out);
-        for (std::int64_t done = 0; done < block.rows;) {
-            const std::int64_t row = block.first_row + done;
-            const std::size_t k = file_of(row);
-            const std::int64_t count = std::min(block.rows - done, begins_[k + 1] - row);
-            open(k);
-            reader_->read_block({row - begins_[k], count, block.first_column, block.columns},
-                                out.subspan(static_cast<std::size_t>(done * block.columns),
-                                            static_cast<std::size_t>(count * block.columns)));
-            done += count;
+    void read_runs(std::span<const GlobalRun> rows, ColumnRun columns, std::span<double> out) override {
+        expect_within(rows, columns, out);
+        std::vector<GlobalRun> inner;  // of the file that is at hand
+        std::size_t file = 0;
+        const auto take = [&] {
+            if (inner.empty()) return;
+            open(file);
+            const auto count = static_cast<std::size_t>(rows_of(inner) * columns.count);
+            reader_->read_runs(inner, columns, out.first(count));
+            out = out.subspan(count);
+            inner.clear();
+        };
+        for (const GlobalRun& run : rows) {
+            for (std::int64_t done = 0; done < run.count;) {
+                const std::int64_t row = run.first.value + done;
+                if (const std::size_t k = file_of(row); k != file) {
+                    take();
+                    file = k;
+                }
+                const std::int64_t count = std::min(run.count - done, begins_[file + 1] - row);
+                inner.push_back({GlobalIndex{row - begins_[file]}, count});
+                done += count;
+            }
         }
+        take();
     }
 
  private:
@@ -87,7 +117,7 @@ class ManyFiles final : public Reader {
     void open(std::size_t k) {
         if (reader_ && opened_ == k) return;
         reader_.reset();
-        reader_ = open_reader(files_[k]);
+        reader_ = open_one_(files_[k]);
         opened_ = k;
         const bool known = k + 1 < begins_.size();
         if (known && (reader_->rows() != begins_[k + 1] - begins_[k] || reader_->columns() != columns_))
@@ -96,9 +126,11 @@ class ManyFiles final : public Reader {
     }
 
     std::vector<Location> files_;
+    OpenOne open_one_;
     std::vector<std::int64_t> begins_;  // the first row of each file, and the number of all
-    std::int64_t columns_ = 0;
-    bool vector_ = false, sequential_ = false;
+    std::int64_t columns_ = 0, band_ = 1;
+    bool vector_ = false, sequential_ = false, sparse_ = false;
+    std::string key_;
     std::optional<ImageShape> image_;
     std::string place_;
     std::unique_ptr<Reader> reader_;
@@ -122,12 +154,12 @@ std::vector<std::string> files_named(const std::string& path) {
     return files;
 }
 
-std::unique_ptr<Reader> open_pattern(const Location& location) {
+std::unique_ptr<Reader> open_pattern(const Location& location, OpenOne open_one) {
     std::vector<Location> files;
     for (const std::string& path : files_named(location.path)) files.push_back({path, location.key});
     if (files.empty()) refuse(location, "no file matches this pattern", "", "check the folder and the pattern");
-    if (files.size() == 1) return open_reader(files[0]);
-    return std::make_unique<ManyFiles>(std::move(files));
+    if (files.size() == 1) return open_one(files[0]);
+    return std::make_unique<ManyFiles>(std::move(files), std::move(open_one));
 }
 
 }  // namespace convoy::io

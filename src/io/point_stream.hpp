@@ -26,8 +26,6 @@ class PointStream {
     InputIdentity identity() const;
 
  private:
-    std::vector<double> read_here(GlobalRun mine, std::uint32_t& checksum);
-
     Communicator world_;
     Input input_;
     std::int64_t next_ = 0;

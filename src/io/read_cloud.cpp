@@ -38,16 +38,23 @@ struct Part {
 // Every rank reads its stripe of its part; the ranks that share the part then exchange them.
 Part read_stripes(const Grid& grid, Side side, const Partition& partition, Input& input) {
     const GlobalRun stripe = my_stripe(grid, side, partition);
-    std::vector<double> values;
-    std::uint32_t checksum = 0;
-    Faults faults;
-    agree(grid.world(), [&] { values = read_here(input, stripe, faults, checksum); });
-    expect_no_faults(grid.world(), input, faults);
-
+    const bool shared = grid.sharers(side).size() > 1;
+    expect_room(grid.world(), input, stripe.count + (shared ? partition.count(grid.part(side)) : 0));
     Part part;
-    part.checksum = crc32c_of_all(grid.world(), checksum, stripe.count * input.columns * 8, stripe.first.value);
-    part.values = grid.sharers(side).size() == 1 ? std::move(values)
-                                                 : join_stripes(grid, side, partition, input.dimension, values);
+    part.values = read_here(grid.world(), input, stripe, part.checksum);
+    if (shared) part.values = join_stripes(grid, side, partition, input.dimension, part.values);
+    return part;
+}
+
+// Every rank reads some of the bands, whole ones, and all ranks exchange them: no band is unpacked twice.
+Part read_bands(const Grid& grid, Side side, const Partition& partition, Input& input) {
+    const Communicator& world = grid.world();
+    const Partition pieces = cut_at_bands(input.rows, input.selection.get(), input.band, world.size());
+    expect_room(world, input, pieces.count(PartIndex{world.rank()}) + partition.count(grid.part(side)));
+    Part part;
+    const std::vector<double> mine = read_here(world, input, pieces.run(PartIndex{world.rank()}), part.checksum);
+    agree(world, [&] { make_room(input, partition.count(grid.part(side)), part.values); });
+    part.values = regroup(grid, side, pieces, partition, input.dimension, mine);
     return part;
 }
 
@@ -58,7 +65,8 @@ Part read_part(const Grid& grid, Side side, const Partition& partition, Input& i
                                     part.checksum);
         return part;
     }
-    return read_stripes(grid, side, partition, input);
+    return input.band > 1 && grid.world().size() > 1 ? read_bands(grid, side, partition, input)
+                                                     : read_stripes(grid, side, partition, input);
 }
 
 // Divides by the exact sum over the whole cloud. Each part is summed once: by the first of its sharers.
@@ -85,10 +93,15 @@ Shape shape_of(const Communicator& world, const InputOptions& input, const std::
 
 namespace {
 
+const char* prefix_of(Side side) {
+    return side == Side::row ? "--source-" : "--target-";
+}
+
 // Nothing if they are equal.
-std::optional<Input> weights_of(const Grid& grid, const Partition& partition, const InputOptions& options) {
+std::optional<Input> weights_of(const Grid& grid, const Partition& partition, const InputOptions& options,
+                                const Input& points) {
     if (options.weights.empty()) return std::nullopt;
-    std::optional<Input> weights = open_weights(grid.world(), options.weights);
+    std::optional<Input> weights = open_weights(grid.world(), options, points);
     expect_length(*weights, partition.items());
     return weights;
 }
@@ -111,14 +124,17 @@ std::vector<double> read_masses(const Grid& grid, Side side, const Partition& pa
 
 std::vector<double> read_weights(const Grid& grid, Side side, const Partition& partition, const InputOptions& options,
                                  InputIdentity& identity) {
-    return read_masses(grid, side, partition, weights_of(grid, partition, options), identity);
+    if (options.weights.empty()) return read_masses(grid, side, partition, std::nullopt, identity);
+    const Input points = open_points(grid.world(), options, prefix_of(side));
+    expect_length(points, partition.items());
+    return read_masses(grid, side, partition, weights_of(grid, partition, options, points), identity);
 }
 
 DistributedCloud read_cloud(const Grid& grid, Side side, const Partition& partition, const InputOptions& options,
                             InputIdentity& identity) {
-    Input points = open_points(grid.world(), options, side == Side::row ? "--source-" : "--target-");
+    Input points = open_points(grid.world(), options, prefix_of(side));
     expect_length(points, partition.items());
-    std::optional<Input> weights = weights_of(grid, partition, options);
+    std::optional<Input> weights = weights_of(grid, partition, options, points);
 
     DistributedCloud cloud{partition, {}};
     cloud.local.rows = partition.count(grid.part(side));

@@ -34,7 +34,7 @@ struct Format {
 // A new format is a file with its `open` and a line here.
 constexpr std::array formats{
     Format{".h5", open_hdf5},      Format{".hdf5", open_hdf5},    Format{".hdf", open_hdf5},
-    Format{".h5ad", open_hdf5},    Format{".h5mu", open_hdf5},    Format{".loom", open_hdf5},
+    Format{".h5ad", open_h5ad},    Format{".h5mu", open_hdf5},    Format{".loom", open_hdf5},
     Format{".npy", open_npy},      Format{".csv", open_table},    Format{".tsv", open_table},
     Format{".txt", open_table},    Format{".csv.gz", open_table}, Format{".tsv.gz", open_table},
     Format{".txt.gz", open_table}, Format{".npz", open_npz},      Format{".safetensors", open_safetensors},
@@ -52,6 +52,13 @@ std::string lower_case(std::string text) {
 }
 
 }  // namespace
+
+FilteredRows Reader::filter(const std::vector<std::string>& conditions) {
+    throw InputError{
+        fmt::format("rows cannot be chosen by '{}' (the {} has no table of labels; .h5ad files do); leave "
+                    "it out, or convert the file",
+                    conditions.front(), place())};
+}
 
 Location Location::parse(const std::string& text) {
     const auto hash = text.find('#');
@@ -96,24 +103,36 @@ std::string Reader::position(std::int64_t row, std::int64_t column) const {
     return columns() == 1 ? row_name(row) : fmt::format("{}, column {}", row_name(row), column);
 }
 
-void Reader::expect_within([[maybe_unused]] const Block& block, [[maybe_unused]] std::span<const double> out) const {
-    CONVOY_EXPECT(block.first_row >= 0 && block.rows >= 0 && block.first_row + block.rows <= rows());
-    CONVOY_EXPECT(block.first_column >= 0 && block.columns >= 0 && block.first_column + block.columns <= columns());
-    CONVOY_EXPECT(static_cast<std::int64_t>(out.size()) == block.rows * block.columns);
+void Reader::expect_within([[maybe_unused]] std::span<const GlobalRun> runs, [[maybe_unused]] ColumnRun run,
+                           [[maybe_unused]] std::span<const double> out) const {
+    CONVOY_EXPECT(run.first >= 0 && run.count >= 0 && run.first + run.count <= columns());
+    CONVOY_EXPECT(static_cast<std::int64_t>(out.size()) == rows_of(runs) * run.count);
+    CONVOY_EXPECT(std::ranges::all_of(runs, [&](const GlobalRun& r) {
+        return r.first.value >= 0 && r.count >= 0 && r.first.value + r.count <= rows();
+    }));
 }
 
-void Reader::read_block(const Block& block, std::span<double> out) {
-    expect_within(block, out);
-    if (block.columns == columns()) return read(block.first_row, block.rows, out);
+// Whole rows, of which only these columns are kept.
+void Reader::read_runs(std::span<const GlobalRun> runs, ColumnRun run, std::span<double> out) {
+    expect_within(runs, run, out);
     constexpr std::int64_t piece_numbers = std::int64_t{1} << 19;
     const std::int64_t step = std::max<std::int64_t>(1, piece_numbers / columns());
-    std::vector<double> piece(static_cast<std::size_t>(std::min(step, block.rows) * columns()));
-    for (std::int64_t done = 0; done < block.rows; done += step) {
-        const std::int64_t rows = std::min(step, block.rows - done);
-        read(block.first_row + done, rows, std::span{piece}.first(static_cast<std::size_t>(rows * columns())));
-        for (std::int64_t i = 0; i < rows; ++i)
-            std::copy_n(piece.begin() + i * columns() + block.first_column, block.columns,
-                        out.begin() + (done + i) * block.columns);
+    std::vector<double> piece;
+    auto to = out.begin();
+    for (const GlobalRun& rows : runs) {
+        if (run.count == columns()) {
+            const auto count = rows.count * columns();
+            read(rows.first.value, rows.count, {to, static_cast<std::size_t>(count)});
+            to += count;
+            continue;
+        }
+        for (std::int64_t done = 0; done < rows.count; done += step) {
+            const std::int64_t count = std::min(step, rows.count - done);
+            piece.resize(static_cast<std::size_t>(count * columns()));
+            read(rows.first.value + done, count, piece);
+            for (std::int64_t i = 0; i < count; ++i)
+                to = std::copy_n(piece.begin() + i * columns() + run.first, run.count, to);
+        }
     }
 }
 

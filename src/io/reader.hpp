@@ -6,11 +6,13 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "convoy/communicator.hpp"
 #include "convoy/coupling.hpp"
 #include "convoy/grid.hpp"
 #include "convoy/image.hpp"
+#include "io/row_selection.hpp"
 
 namespace convoy::io {
 
@@ -22,10 +24,9 @@ struct Location {
     std::string name() const;  // as given
 };
 
-// A rectangle of a matrix.
-struct Block {
-    std::int64_t first_row = 0, rows = 0;
-    std::int64_t first_column = 0, columns = 0;
+// Columns [first, first + count) of a matrix.
+struct ColumnRun {
+    std::int64_t first = 0, count = 0;
 };
 
 // A matrix in a file. The constructor (open_reader) checks shape and type; errors are InputErrors that name file,
@@ -39,10 +40,20 @@ class Reader {
     // Rows [first, first + count) as fp64, row-major: out.size() == count * columns(). Sequential readers need
     // ascending, non-overlapping calls.
     virtual void read(std::int64_t first, std::int64_t count, std::span<double> out) = 0;
-    // Likewise some columns of some rows; formats that need not read the others do it better than this.
-    virtual void read_block(const Block& block, std::span<double> out);
+    // Some columns of the rows of all runs, which ascend and do not overlap, one after the other: whoever unpacks much
+    // for few numbers does that once.
+    virtual void read_runs(std::span<const GlobalRun> runs, ColumnRun columns, std::span<double> out);
+    // Rows that are unpacked together, so that one rank reads them: 0 to band() - 1, and so on. Likewise columns.
+    virtual std::int64_t band() const { return 1; }
+    virtual std::int64_t column_band() const { return 1; }
+    // Made dense as it is read: much larger in memory than in the file.
+    virtual bool is_sparse() const { return false; }
+    // What is read, where the location's key may have left that open.
+    virtual std::string key() const { return {}; }
     // What a row is, where the format says so.
     virtual std::optional<ImageShape> image() const { return std::nullopt; }
+    // Rows that a table of the file says this of (see row_filter.hpp). \throws InputError
+    virtual FilteredRows filter(const std::vector<std::string>& conditions);
     // Text and compressed streams: one rank reads everything and sends it on.
     virtual bool sequential() const { return false; }
     // "dataset 'X'", "array", "table": what a message calls the matrix in its file. Row and column in messages are
@@ -53,7 +64,9 @@ class Reader {
     virtual std::string position(std::int64_t row, std::int64_t column) const;
 
  protected:
-    void expect_within(const Block& block, std::span<const double> out) const;  // a programmer's error if it is not
+    ColumnRun all_columns() const { return {0, columns()}; }
+    // A programmer's error if they are not, or if `out` is no room for them.
+    void expect_within(std::span<const GlobalRun> runs, ColumnRun run, std::span<const double> out) const;
 };
 
 std::unique_ptr<Reader> open_reader(const Location& location);
@@ -71,8 +84,10 @@ struct Preparation {
 
 struct InputOptions {
     std::string points;         // PATH[#KEY]
-    std::string weights;        // PATH[#KEY] or empty: equal weights
+    std::string weights;        // PATH[#KEY], obs:COLUMN (of the points' own file), or empty: equal weights
     std::string scaling = "1";  // "1", "1/255", "1/127.5-1": see parse_scaling()
+    // COLUMN=VALUE[,VALUE...] or COLUMN!=VALUE...: the rows for which all of them hold (.h5ad). None: all rows.
+    std::vector<std::string> where = {};
     Preparation prepare = {};
 };
 
@@ -83,9 +98,12 @@ struct InputIdentity {
     std::string scaling = "1";
     std::uint32_t checksum = 0;  // CRC-32C of all points as little-endian fp64, row-major, as read (before grey levels)
     std::string weights_path, weights_key;
-    std::uint32_t weights_checksum = 0;  // 0 if there are none
-    Preparation prepare = {};            // `image` is filled in where it was the format that knew it
-    std::int64_t dimension = 0;          // of the points, prepared
+    std::uint32_t weights_checksum = 0;   // 0 if there are none
+    std::string where;                    // conditions that chose the rows, a line each; empty: all of the file
+    std::int64_t file_rows = 0;           // rows of the file, chosen or not
+    std::int64_t rows_without_value = 0;  // of them, those without a value in a column of a condition: not chosen
+    Preparation prepare = {};             // `image` is filled in where it was the format that knew it
+    std::int64_t dimension = 0;           // of the points, prepared
 };
 
 // "columns 6:17, scale 1/255", empty: as they are. What differs in it are different points.

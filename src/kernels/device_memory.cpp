@@ -2,27 +2,42 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace convoy {
 
 namespace cuda {
 
+PortionLimits portion_limits;
+
 std::int64_t rows_of_portion(std::int64_t dimension) {
-    constexpr std::int64_t numbers = std::int64_t{1}
-                                     << 24;  // 64 MiB in single precision: a copy of about a millisecond
-    return std::max(numbers / std::max<std::int64_t>(dimension, 1) / 128 * 128, tile_rows);
+    const std::int64_t rows = portion_limits.numbers / std::max<std::int64_t>(dimension, 1);
+    return std::max(rows / 128 * 128, portion_limits.least_rows);
 }
+
+namespace {
 
 // The number of blocks of threads is some ten times what the largest devices of today hold at once: the last, partial
 // wave then costs little. It must not depend on the device, since sums would.
-ChunkCut cut_summed(std::int64_t staying, std::int64_t summed) {
-    constexpr std::int64_t wanted = 4096, rows = 128, shortest = 1024;
-    const std::int64_t tiles = std::max<std::int64_t>((staying + rows - 1) / rows, 1);
-    const std::int64_t most = std::max<std::int64_t>(summed / shortest, 1);
+ChunkCut cut_at_most(std::int64_t staying, std::int64_t summed, std::int64_t block_rows, std::int64_t most_chunks) {
+    constexpr std::int64_t wanted = 4096, shortest = 256;
+    const std::int64_t tiles = std::max<std::int64_t>((staying + block_rows - 1) / block_rows, 1);
+    const std::int64_t most = std::clamp<std::int64_t>(summed / shortest, 1, most_chunks);
     const std::int64_t chunks = std::clamp<std::int64_t>(wanted / tiles, 1, most);
     const std::int64_t chunk = ((summed + chunks - 1) / chunks + 127) / 128 * 128;
     const std::int64_t cut = std::max<std::int64_t>(chunk, 128);
     return {cut, static_cast<int>(std::max<std::int64_t>((summed + cut - 1) / cut, 1))};
+}
+
+}  // namespace
+
+ChunkCut cut_summed(std::int64_t staying, std::int64_t summed, std::int64_t block_rows) {
+    return cut_at_most(staying, summed, block_rows, std::numeric_limits<std::int64_t>::max());
+}
+
+ChunkCut cut_averages(std::int64_t staying, std::int64_t summed, std::int64_t width) {
+    const std::int64_t numbers = std::max<std::int64_t>(staying * width, 1);
+    return cut_at_most(staying, summed, 128, std::max<std::int64_t>(partial_averages / numbers, 1));
 }
 
 }  // namespace cuda
@@ -49,10 +64,15 @@ double beside_points(const CudaBlockSize& size) {
     const auto n = static_cast<double>(size.rows), m = static_cast<double>(size.columns);
     const auto width = static_cast<double>(size.width);
     const auto tile = static_cast<double>(cuda::tile_rows * cuda::tile_columns);
-    const double partial = 8 * (std::max(n, m) + 4096.0 * 128);
+    const double partial = 8 * (std::max(n, m) + 4096.0 * 1024);
+    // Averages in one kernel: the columns in two terms of fp16, partial results of the chunks.
+    const bool at_once = splits(size) && size.width > 0 && size.width <= 256;
+    const double split = 4 * static_cast<double>(cuda::stride_of_split(size.width)) * std::max(n, m);
+    const double averages =
+        at_once ? split + 8 * std::max(static_cast<double>(cuda::partial_averages), width * std::max(n, m)) : 0;
     constexpr double own = 16, potential = 8, prepared = 2 * 8 + 3 * 8, sums = 4 * 8;
     return (n + m) * (own + potential + prepared + sums) + partial + 3 * tile * number(size) +
-           width * (8 * std::max(n, m) + number(size) * std::max(n, m)) + cuda::context_memory;
+           width * (8 * std::max(n, m) + number(size) * std::max(n, m)) + averages + cuda::context_memory;
 }
 
 double prescaled(const CudaBlockSize& size, double rows) {
@@ -68,9 +88,27 @@ double cuda_memory_resident(const CudaBlockSize& size) {
 }
 
 double cuda_memory_streamed(const CudaBlockSize& size) {
-    const auto portion = static_cast<double>(cuda::rows_of_portion(size.dimension));
-    return 4 * (portion + 256) * point(size) + prescaled(size, portion) + beside_points(size) +
+    const std::int64_t portion = cuda::rows_of_portion(size.dimension);
+    const auto n = static_cast<double>(std::min(portion, size.rows));
+    const auto m = static_cast<double>(std::min(portion, size.columns));
+    return 2 * (n + m + 512) * point(size) + prescaled(size, std::max(n, m)) + beside_points(size) +
            (size.keep_products ? cuda_memory_of_products(size) : 0);
+}
+
+double cuda_memory_of_driver() {
+    return cuda::context_memory;
+}
+
+double cuda_memory_of(std::span<const CudaBlockSize> blocks, bool stream_points) {
+    double sum = cuda::context_memory;
+    for (const CudaBlockSize& block : blocks)
+        sum += (stream_points ? cuda_memory_streamed(block) : cuda_memory_resident(block)) - cuda::context_memory;
+    return sum;
+}
+
+std::string cuda_tiling() {
+    return std::to_string(cuda::tile_rows) + " x " + std::to_string(cuda::tile_columns) + " logits, portions of " +
+           std::to_string(cuda::portion_limits.numbers) + " numbers";
 }
 
 double cuda_memory_of_products(const CudaBlockSize& size) {

@@ -8,8 +8,12 @@
 
 namespace convoy {
 
+double gumbel_number(double uniform) {
+    return -std::log(-std::log(uniform));
+}
+
 double gumbel(std::uint64_t seed, GlobalIndex stays, GlobalIndex summed, std::int64_t draw, Side side) {
-    return -std::log(-std::log(kernels::uniform(seed, side == Side::column, stays.value, summed.value, draw)));
+    return gumbel_number(kernels::uniform(seed, side == Side::column, stays.value, summed.value, draw));
 }
 
 Picks best_of(const PickRule& rule, const std::vector<Picks>& parts) {
@@ -40,12 +44,35 @@ Picks best_of(const PickRule& rule, const std::vector<Picks>& parts) {
     return best;
 }
 
-PickCollector::PickCollector(const PickRule& rule, std::int64_t rows) : rule_{rule} {
-    picks_.rows = rows;
-    picks_.count = rule.count;
-    picks_.index.assign(static_cast<std::size_t>(rows * rule.count), -1);
-    picks_.score.assign(picks_.index.size(), -std::numeric_limits<double>::infinity());
+PairScores::PairScores(const BlockProblem& problem, Side stays, const Potentials& potentials, double epsilon,
+                       const PickRule& rule)
+    : cost_{problem.cost},
+      staying_{stays == Side::row ? problem.source : problem.target},
+      summed_{stays == Side::row ? problem.target : problem.source},
+      first_staying_{(stays == Side::row ? problem.first_row : problem.first_column).value},
+      first_summed_{(stays == Side::row ? problem.first_column : problem.first_row).value},
+      of_staying_{stays == Side::row ? potentials.f : potentials.g},
+      of_summed_{stays == Side::row ? potentials.g : potentials.f},
+      hard_{rule.kind == PickRule::Kind::hard},
+      epsilon_{epsilon} {}
+
+double PairScores::operator()(std::int64_t i, std::int64_t j) const {
+    const auto at = static_cast<std::size_t>(j);
+    if (hard_) return of_summed_[at] - cost_(staying_->point(i), summed_->point(j));
+    const double log_weight = std::log(summed_->weights[at]);
+    if (std::isinf(epsilon_)) return log_weight + 0.0;
+    const double own = of_staying_[static_cast<std::size_t>(i)];
+    return log_weight + (own + of_summed_[at] - cost_(staying_->point(i), summed_->point(j))) / epsilon_;
 }
+
+Picks no_picks(std::int64_t rows, std::int64_t count) {
+    const auto slots = static_cast<std::size_t>(rows * count);
+    return {rows, count, std::vector<std::int64_t>(slots, -1),
+            std::vector<double>(slots, -std::numeric_limits<double>::infinity())};
+}
+
+PickCollector::PickCollector(const PickRule& rule, std::int64_t rows)
+    : rule_{rule}, picks_{no_picks(rows, rule.count)} {}
 
 void PickCollector::offer(std::int64_t row, GlobalIndex stays, GlobalIndex summed, double score, Side side) {
     const std::int64_t begin = row * rule_.count;

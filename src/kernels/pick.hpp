@@ -1,9 +1,37 @@
 #pragma once
-// What all backends share of `pick`: keeping the best few candidates of each row, and the random numbers of draws.
+// What all backends share of `pick`: the score of a pair, and keeping the best few candidates of each row.
+
+#include <cmath>
+#include <cstdint>
+#include <span>
+#include <utility>
 
 #include "kernels/block.hpp"
 
 namespace convoy {
+
+// The score of a pair in fp64, from the points as given (for samples: before its Gumbel number). A backend that finds
+// its candidates in another way judges them by this one: all pick the same.
+class PairScores {
+ public:
+    PairScores(const BlockProblem& problem, Side stays, const Potentials& potentials, double epsilon,
+               const PickRule& rule);
+
+    // i counts the staying side's points, j the summed side's. j has mass.
+    double operator()(std::int64_t i, std::int64_t j) const;
+    bool has_mass(std::int64_t j) const { return summed_->weights[static_cast<std::size_t>(j)] > 0; }
+    GlobalIndex staying_number(std::int64_t i) const { return GlobalIndex{first_staying_ + i}; }
+    GlobalIndex summed_number(std::int64_t j) const { return GlobalIndex{first_summed_ + j}; }
+
+ private:
+    Cost cost_;
+    const Cloud* staying_;
+    const Cloud* summed_;
+    std::int64_t first_staying_, first_summed_;
+    std::span<const double> of_staying_, of_summed_;
+    bool hard_;
+    double epsilon_;
+};
 
 class PickCollector {
  public:
@@ -17,5 +45,11 @@ class PickCollector {
     PickRule rule_;
     Picks picks_;
 };
+
+// The standard Gumbel number that belongs to a number in (0, 1).
+double gumbel_number(double uniform);
+
+// `rows` rows of empty slots.
+Picks no_picks(std::int64_t rows, std::int64_t count);
 
 }  // namespace convoy

@@ -132,35 +132,45 @@ std::vector<double> Communicator::gather_all(std::span<const double> mine) const
     return all;
 }
 
-std::vector<std::vector<double>> Communicator::exchange(std::vector<std::vector<double>> outgoing) const {
-    CONVOY_EXPECT(std::ssize(outgoing) == size());
-    if (size() == 1) return outgoing;
-    const auto ranks = static_cast<std::size_t>(size());
-    std::vector<std::int64_t> sent(ranks), received(ranks);
-    for (std::size_t k = 0; k < ranks; ++k) sent[k] = std::ssize(outgoing[k]);
-    MPI_Alltoall(sent.data(), 1, MPI_INT64_T, received.data(), 1, MPI_INT64_T, impl_->comm);
-    // In each round everybody sends to one rank and hears from one, so that buffers stay bounded.
-    std::vector<std::vector<double>> incoming(ranks);
-    for (int round = 0; round < size(); ++round) {
-        const int to = (rank() + round) % size(), from = (rank() - round + size()) % size();
-        std::vector<double>& out = outgoing[static_cast<std::size_t>(to)];
-        std::vector<double>& in = incoming[static_cast<std::size_t>(from)];
-        if (round == 0) {
-            in = std::move(out);
-            continue;
-        }
-        in.resize(static_cast<std::size_t>(received[static_cast<std::size_t>(from)]));
-        std::vector<MPI_Request> requests;
-        in_pieces(std::span{in}, [&](double* data, int n) {
-            MPI_Irecv(data, n, MPI_DOUBLE, from, 0, impl_->comm, &requests.emplace_back());
+std::vector<std::string> Communicator::gather_all(const std::string& mine) const {
+    std::vector<std::string> all(static_cast<std::size_t>(size()));
+    all[static_cast<std::size_t>(rank())] = mine;
+    for (int root = 0; root < size(); ++root) broadcast(all[static_cast<std::size_t>(root)], root);
+    return all;
+}
+
+void Communicator::exchange(std::span<const std::span<const double>> sent,
+                            std::span<const std::span<double>> received) const {
+    const auto self = static_cast<std::size_t>(rank());
+    CONVOY_EXPECT(std::ssize(sent) == size() && std::ssize(received) == size());
+    CONVOY_EXPECT(sent[self].size() == received[self].size());
+    std::ranges::copy(sent[self], received[self].begin());
+    if (size() == 1) return;
+    std::vector<MPI_Request> requests;
+    for (int other = 0; other < size(); ++other) {
+        if (other == rank()) continue;
+        // Messages between two ranks arrive in their order: pieces need no tags.
+        in_pieces(received[static_cast<std::size_t>(other)], [&](double* data, int n) {
+            MPI_Irecv(data, n, MPI_DOUBLE, other, 0, impl_->comm, &requests.emplace_back());
         });
-        in_pieces(std::span{out}, [&](double* data, int n) {
-            MPI_Isend(data, n, MPI_DOUBLE, to, 0, impl_->comm, &requests.emplace_back());
+        in_pieces(sent[static_cast<std::size_t>(other)], [&](const double* data, int n) {
+            MPI_Isend(data, n, MPI_DOUBLE, other, 0, impl_->comm, &requests.emplace_back());
         });
-        MPI_Waitall(static_cast<int>(requests.size()), requests.data(), MPI_STATUSES_IGNORE);
-        out = {};
     }
-    return incoming;
+    MPI_Waitall(count_of(std::ssize(requests)), requests.data(), MPI_STATUSES_IGNORE);
+}
+
+std::vector<std::vector<double>> Communicator::exchange(const std::vector<std::vector<double>>& sent) const {
+    CONVOY_EXPECT(std::ssize(sent) == size());
+    const auto ranks = static_cast<std::size_t>(size());
+    std::vector<std::int64_t> going(ranks), coming(ranks);
+    for (std::size_t k = 0; k < ranks; ++k) coming[k] = going[k] = std::ssize(sent[k]);
+    if (size() > 1) MPI_Alltoall(going.data(), 1, MPI_INT64_T, coming.data(), 1, MPI_INT64_T, impl_->comm);
+    std::vector<std::vector<double>> received(ranks);
+    for (std::size_t k = 0; k < ranks; ++k) received[k].resize(static_cast<std::size_t>(coming[k]));
+    exchange(std::vector<std::span<const double>>(sent.begin(), sent.end()),
+             std::vector<std::span<double>>(received.begin(), received.end()));
+    return received;
 }
 
 void Communicator::ordered_sum(std::span<double> values) const {

@@ -6,10 +6,13 @@
 #include <array>
 #include <chrono>
 #include <cmath>
+#include <exception>
 #include <limits>
+#include <utility>
 
 #include "convoy/error.hpp"
 #include "kernels/block.hpp"
+#include "parallel/backend.hpp"
 
 namespace convoy {
 
@@ -43,7 +46,14 @@ LocalRun whole(const Cloud& cloud) {
     return {LocalIndex{0}, cloud.rows};
 }
 
-void append(const std::vector<double>& from, std::vector<double>& to) {
+// Of no points at all: what a rank gives to a sum that it has no part in.
+Sums empty_sums(std::int64_t rows, Safety safety) {
+    const auto n = static_cast<std::size_t>(rows);
+    return {std::vector<double>(n, 0.0), std::vector<double>(safety == Safety::safe ? n : 0, -infinity), {}};
+}
+
+template <class T>
+void append(const std::vector<T>& from, std::vector<T>& to) {
     to.insert(to.end(), from.begin(), from.end());
 }
 
@@ -151,7 +161,7 @@ void Coupling::rebuild() {
                                    precision_,
                                    keep_products_};
         block_.reset();  // what it keeps would lie beside what the new one does
-        block_ = backend_ == Backend::reference ? make_reference_block(problem) : make_cpu_block(problem);
+        naming_rank(grid_.world(), [&] { block_ = make_block(backend_, problem); });
     });
     meters_.products_bytes = block_->kept_products().bytes;
     meters_.products_seconds += block_->kept_products().seconds;
@@ -184,12 +194,13 @@ void Coupling::count_safe(Side stays, std::int64_t rows) {
 }
 
 // Calls use(part) for consecutive parts of a range; parts depend on sizes only, and one takes seconds at most. No
-// communication within, since ranks that share the rows may have other parts.
+// communication within, since ranks that share the rows may have other parts. work: of a pair, in those of a reduction.
 template <class Use>
-void Coupling::in_parts(Side stays, LocalRun range, const Use& use) {
-    constexpr double rows_at_least = 1024;
-    const double columns = static_cast<double>(std::max<std::int64_t>(local(other(stays)).rows, 1));
-    const auto rows = static_cast<std::int64_t>(std::max(std::floor(block_->pairs_of_a_part() / columns), rows_at_least));
+void Coupling::in_parts(Side stays, LocalRun range, const Use& use, double work) {
+    const double rows_at_least = std::max(1024 / work, 128.0);
+    const double columns = static_cast<double>(std::max<std::int64_t>(local(other(stays)).rows, 1)) * work;
+    const auto rows =
+        static_cast<std::int64_t>(std::max(std::floor(block_->pairs_of_a_part() / columns), rows_at_least));
     for (std::int64_t done = 0; done < range.count; done += rows) {
         const LocalRun part{LocalIndex{range.first.value + done}, std::min(rows, range.count - done)};
         {
@@ -201,14 +212,37 @@ void Coupling::in_parts(Side stays, LocalRun range, const Use& use) {
     }
 }
 
+// A device can fail on one rank in the midst of a verb, while the others wait for its sums: it goes on with empty ones,
+// and all ranks leave at the verb's end. On the other backends nothing fails that a run could end in order after.
+template <class Work>
+void Coupling::attempt(const Work& work) {
+    if (backend_ != Backend::cuda) return work();
+    if (trouble_) return;
+    try {
+        work();
+    } catch (...) {
+        trouble_ = std::current_exception();
+    }
+}
+
+void Coupling::leave_if_troubled() {
+    if (backend_ != Backend::cuda) return;
+    agree(grid_.world(), [&] {
+        if (!trouble_) return;
+        naming_rank(grid_.world(), [&] { std::rethrow_exception(std::exchange(trouble_, nullptr)); });
+    });
+}
+
 Sums Coupling::local_sums(Side stays, LocalRun range, const Potentials& potentials, double epsilon, Safety safety) {
     Sums all, part_sums;
-    in_parts(stays, range, [&](LocalRun part) {
-        block_->reduce(stays, part, potentials, epsilon, safety, part_sums);
-        append(part_sums.sum, all.sum);
-        append(part_sums.max, all.max);
+    attempt([&] {
+        in_parts(stays, range, [&](LocalRun part) {
+            block_->reduce(stays, part, potentials, epsilon, safety, part_sums);
+            append(part_sums.sum, all.sum);
+            append(part_sums.max, all.max);
+        });
     });
-    return all;
+    return trouble_ ? empty_sums(range.count, safety) : all;
 }
 
 std::vector<double> Coupling::safe_sums(Side stays, LocalRun range, const Potentials& potentials, double epsilon) {
@@ -223,10 +257,14 @@ std::vector<double> Coupling::safe_sums(Side stays, LocalRun range, const Potent
 }
 
 std::vector<double> Coupling::reduce(Side stays, const Potentials& potentials, double epsilon, Safety safety) {
-    const LocalRun all = whole(local(stays));
-    if (safety == Safety::safe) return safe_sums(stays, all, potentials, epsilon);
+    std::vector<double> log_sum = safety == Safety::safe ? safe_sums(stays, whole(local(stays)), potentials, epsilon)
+                                                         : shifted_sums(stays, potentials, epsilon);
+    leave_if_troubled();
+    return log_sum;
+}
 
-    std::vector<double> log_sum = local_sums(stays, all, potentials, epsilon, Safety::shifted).sum;
+std::vector<double> Coupling::shifted_sums(Side stays, const Potentials& potentials, double epsilon) {
+    std::vector<double> log_sum = local_sums(stays, whole(local(stays)), potentials, epsilon, Safety::shifted).sum;
     sum_over_sharers(stays, log_sum);
     // The sums are the same bits on all sharers, so all of them go the same way here.
     const std::vector<LocalRun> again = untrustworthy_runs(log_sum);
@@ -244,15 +282,21 @@ Coupling::Average Coupling::apply(Side stays, const Potentials& potentials, doub
     Sums sums, part_sums;
     Average average;
     std::vector<double> part_values;
-    in_parts(stays, all, [&](LocalRun part) {
-        block_->apply(stays, part, potentials, epsilon, safety, weighting, part_sums, part_values);
-        append(part_sums.sum, sums.sum);
-        append(part_sums.max, sums.max);
-        append(part_sums.dropped, sums.dropped);
-        append(part_values, average.value);
-    });
-    if (weighting.negligible > 0) sums.dropped.resize(sums.sum.size());  // a backend may leave nothing out
     const auto width = static_cast<std::size_t>(weighting.width);
+    attempt([&] {
+        in_parts(stays, all, [&](LocalRun part) {
+            block_->apply(stays, part, potentials, epsilon, safety, weighting, part_sums, part_values);
+            append(part_sums.sum, sums.sum);
+            append(part_sums.max, sums.max);
+            append(part_sums.dropped, sums.dropped);
+            append(part_values, average.value);
+        });
+    });
+    if (trouble_) {
+        sums = empty_sums(all.count, safety);
+        average.value.assign(sums.sum.size() * width, 0.0);
+    }
+    if (weighting.negligible > 0) sums.dropped.resize(sums.sum.size());  // a backend may leave nothing out
     const auto scale_row = [&](std::size_t i, double factor) {
         for (std::size_t k = 0; k < width; ++k) average.value[i * width + k] *= factor;
     };
@@ -265,6 +309,7 @@ Coupling::Average Coupling::apply(Side stays, const Potentials& potentials, doub
         over_sharers();
         average.log_sum = std::move(sums.sum);
         for (double& s : average.log_sum) s = std::log(s);
+        leave_if_troubled();
         return average;
     }
     count_safe(stays, all.count);
@@ -281,31 +326,54 @@ Coupling::Average Coupling::apply(Side stays, const Potentials& potentials, doub
         scale_row(i, 1 / sums.sum[i]);
         average.log_sum[i] += std::log(sums.sum[i]);
     }
+    leave_if_troubled();
     return average;
 }
 
 Picks Coupling::pick(Side stays, const Potentials& potentials, double epsilon, const PickRule& rule) {
     const LocalRun all = whole(local(stays));
-    Picks mine;
-    {
-        const Stopwatch watch{meters_.kernel_seconds};
-        block_->pick(stays, all, potentials, epsilon, rule, mine);
-    }
-    count_pairs(stays, all.count);
-    const Communicator& sharers = grid_.sharers(stays);
-    if (sharers.size() == 1) return mine;
+    Picks mine{all.count, rule.count, {}, {}}, part_picks;
+    mine.index.reserve(static_cast<std::size_t>(all.count * rule.count));
+    mine.score.reserve(mine.index.capacity());
+    // Every draw has random numbers of its own.
+    const double work = rule.kind == PickRule::Kind::sample ? std::max(static_cast<double>(rule.count), 1.0) : 1;
+    const auto pick_part = [&](LocalRun part) {
+        block_->pick(stays, part, potentials, epsilon, rule, part_picks);
+        append(part_picks.index, mine.index);
+        append(part_picks.score, mine.score);
+    };
+    attempt([&] { in_parts(stays, all, pick_part, work); });
+    leave_if_troubled();
+    choose_among_sharers(stays, rule, mine);
+    return mine;
+}
 
-    // Everybody's candidates; row numbers below 2^53 are exact as fp64.
-    const std::vector<double> indices = sharers.gather_all(std::vector<double>(mine.index.begin(), mine.index.end()));
-    const std::vector<double> scores = sharers.gather_all(mine.score);
-    const auto slots = static_cast<std::ptrdiff_t>(mine.index.size());
-    std::vector<Picks> parts;
-    for (std::ptrdiff_t begin = 0; begin < std::ssize(indices); begin += slots) {
-        parts.push_back({mine.rows, mine.count, {}, {}});
-        parts.back().index.assign(indices.begin() + begin, indices.begin() + begin + slots);
-        parts.back().score.assign(scores.begin() + begin, scores.begin() + begin + slots);
+// Everybody's candidates, some rows at a time: what is held beside the result does not grow with the rows.
+void Coupling::choose_among_sharers(Side stays, const PickRule& rule, Picks& mine) {
+    const Communicator& sharers = grid_.sharers(stays);
+    if (sharers.size() == 1 || rule.count == 0) return;
+    const Stopwatch watch{meters_.communication_seconds};
+    constexpr std::int64_t slots_at_once = std::int64_t{1} << 20;
+    const std::int64_t rows = std::max<std::int64_t>(slots_at_once / (rule.count * sharers.size()), 1);
+    for (std::int64_t row = 0; row < mine.rows; row += rows) {
+        const auto begin = static_cast<std::ptrdiff_t>(row * rule.count);
+        const auto slots = static_cast<std::ptrdiff_t>(std::min(rows, mine.rows - row) * rule.count);
+        const auto index = mine.index.begin() + begin;
+        const auto score = mine.score.begin() + begin;
+        // Row numbers below 2^53 are exact as fp64.
+        const std::vector<double> indices = sharers.gather_all(std::vector<double>(index, index + slots));
+        const std::vector<double> scores = sharers.gather_all(std::vector<double>(score, score + slots));
+        meters_.bytes_sent += 2 * static_cast<double>(slots) * sizeof(double);
+        std::vector<Picks> parts;
+        for (std::ptrdiff_t at = 0; at < std::ssize(indices); at += slots) {
+            parts.push_back({slots / rule.count, rule.count, {}, {}});
+            parts.back().index.assign(indices.begin() + at, indices.begin() + at + slots);
+            parts.back().score.assign(scores.begin() + at, scores.begin() + at + slots);
+        }
+        const Picks best = best_of(rule, parts);
+        std::ranges::copy(best.index, index);
+        std::ranges::copy(best.score, score);
     }
-    return parts.empty() ? mine : best_of(rule, parts);
 }
 
 namespace {
@@ -354,6 +422,11 @@ double Coupling::marginal_error(Side side, std::span<const double> log_sum) cons
                               [&](auto i) { return std::abs(std::expm1(std::min(log_sum[i], largest_exponent))); });
     sum_over_parts(side, std::span{&sum, 1});
     return sum;
+}
+
+void Coupling::keep_products() {
+    keep_products_ = true;
+    rebuild();
 }
 
 void Coupling::move_source(std::vector<double> points) {

@@ -56,6 +56,28 @@ GlobalRun my_stripe(const Grid& grid, Side side, const Partition& partition) {
     return partition.stripe(grid.part(side), sharers.size(), sharers.rank());
 }
 
+std::vector<double> regroup(const Grid& grid, Side side, const Partition& pieces, const Partition& to,
+                            std::int64_t width, std::span<const double> mine) {
+    const Communicator& world = grid.world();
+    CONVOY_EXPECT(pieces.items() == to.items() && pieces.parts() == world.size());
+    const GlobalRun piece = pieces.run(PartIndex{world.rank()}), part = to.run(grid.part(side));
+    CONVOY_EXPECT(static_cast<std::int64_t>(mine.size()) == piece.count * width);
+    std::vector<double> whole(static_cast<std::size_t>(part.count * width));
+    std::vector<std::span<const double>> sent;
+    std::vector<std::span<double>> received;
+    for (int rank = 0; rank < world.size(); ++rank) {
+        const GlobalRun given = intersect(piece, to.run(grid.part_of(rank, side)));
+        const GlobalRun taken = intersect(part, pieces.run(PartIndex{rank}));
+        const auto from = given.count > 0 ? (given.first.value - piece.first.value) * width : 0;
+        const auto at = taken.count > 0 ? (taken.first.value - part.first.value) * width : 0;
+        sent.push_back(mine.subspan(static_cast<std::size_t>(from), static_cast<std::size_t>(given.count * width)));
+        received.push_back(
+            std::span{whole}.subspan(static_cast<std::size_t>(at), static_cast<std::size_t>(taken.count * width)));
+    }
+    world.exchange(sent, received);
+    return whole;
+}
+
 std::vector<double> join_stripes(const Grid& grid, Side side, const Partition& partition, std::int64_t width,
                                  std::span<const double> mine) {
     CONVOY_EXPECT(static_cast<std::int64_t>(mine.size()) == my_stripe(grid, side, partition).count * width);

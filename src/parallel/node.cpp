@@ -1,5 +1,6 @@
 #include "parallel/node.hpp"
 
+#include <fmt/format.h>
 #include <sched.h>
 #include <unistd.h>
 
@@ -62,6 +63,18 @@ NodeShare share_of_node(const Communicator& world) {
     std::array<double, 2> largest{-static_cast<double>(cores), -node.memory / node.ranks};
     world.max(largest);
     return {static_cast<int>(-largest[0]), -largest[1]};
+}
+
+std::string host_name() {
+    std::array<char, 256> name{};
+    return gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "unknown";
+}
+
+std::string in_bytes(double bytes) {
+    const char* const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+    int unit = 0;
+    while (bytes >= 1024 && unit < 4) bytes /= 1024, ++unit;
+    return fmt::format("{:.{}f} {}", bytes, bytes < 10 && unit > 0 ? 1 : 0, units[unit]);
 }
 
 }  // namespace convoy

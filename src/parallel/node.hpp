@@ -1,6 +1,8 @@
 #pragma once
 // What this node has and how many ranks share it. Collective where it says so.
 
+#include <string>
+
 #include "convoy/communicator.hpp"
 
 namespace convoy {
@@ -19,5 +21,9 @@ struct NodeShare {
 NodeShare share_of_node(const Communicator& world);
 
 Node this_node();
+
+std::string host_name();
+// 1.5 GiB
+std::string in_bytes(double bytes);
 
 }  // namespace convoy

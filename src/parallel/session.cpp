@@ -53,15 +53,28 @@ std::string Session::mpi_version() {
     return whole.substr(0, whole.find_first_of(",\n"));
 }
 
+namespace {
+
 // Ranks that share memory with this one, from MPI: under mpirun SLURM's variables say nothing of it.
-int Session::ranks_on_node() {
-    if (!initialised()) return 1;
+template <class Ask>
+int of_node(int alone, const Ask& ask) {
+    if (!initialised()) return alone;
     MPI_Comm node = MPI_COMM_NULL;
     MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &node);
-    int ranks = 1;
-    MPI_Comm_size(node, &ranks);
+    int answer = alone;
+    ask(node, &answer);
     MPI_Comm_free(&node);
-    return ranks;
+    return answer;
+}
+
+}  // namespace
+
+int Session::ranks_on_node() {
+    return of_node(1, MPI_Comm_size);
+}
+
+int Session::rank_on_node() {
+    return of_node(0, MPI_Comm_rank);
 }
 
 }  // namespace convoy

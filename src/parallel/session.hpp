@@ -19,6 +19,7 @@ class Session {
     static bool launched();            // by mpirun or srun, judged by the environment
     static std::string mpi_version();  // library version, first line; works without initialisation
     static int ranks_on_node();        // sharing memory with this one; collective
+    static int rank_on_node();         // among those, from 0; collective
 
  private:
     int exceptions_;

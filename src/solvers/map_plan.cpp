@@ -7,8 +7,9 @@
 
 #include "convoy/error.hpp"
 #include "convoy/partition.hpp"
-#include "kernels/block.hpp"
+#include "parallel/backend.hpp"
 #include "parallel/node.hpp"
+#include "solvers/device_plan.hpp"
 #include "solvers/plan.hpp"
 
 namespace convoy {
@@ -31,7 +32,7 @@ Precision precision_of(const MapRequest& request) {
 double bytes_of_point(const MapRequest& request) {
     const double number = precision_of(request) == Precision::single ? 4 : 8;
     const double d = static_cast<double>(request.dimension);
-    return 8 * d + 8 + (request.backend == Backend::cpu ? number * d + 16 : 0);
+    return 8 * d + 8 + (rounds_points(request.backend) ? number * d + 16 : 0);
 }
 
 // What one call over `rows` points makes beside them: images, sums, and the partial results of its tasks.
@@ -42,7 +43,7 @@ double bytes_of_call(const MapRequest& request, double rows, double target) {
     const double width = static_cast<double>(request.dimension) + 2;
     const double summed = target * number * (request.cost.uses_products() ? width : 3);
     const double partial = std::max(rows * width, std::min(partial_numbers, most_parallel_rows * width));
-    return 8 * (5 * rows * width + partial) + (request.backend == Backend::cpu ? summed : 0);
+    return 8 * (5 * rows * width + partial) + (rounds_points(request.backend) ? summed : 0);
 }
 
 // The symmetric problem of the side that is mapped from, with the memory of its acceleration.
@@ -53,7 +54,7 @@ double bytes_of_solving_self(const MapRequest& request, GridShape shape) {
 }
 
 // The divergence of the images to other points, which comes afterwards, on the same grid.
-double bytes_of_comparing(const MapRequest& request, GridShape shape, int threads) {
+PlanRequest comparison(const MapRequest& request) {
     PlanRequest divergence;
     divergence.rows = request.points;
     divergence.columns = request.compared_with;
@@ -61,7 +62,40 @@ double bytes_of_comparing(const MapRequest& request, GridShape shape, int thread
     divergence.precision = request.precision;
     divergence.backend = request.backend;
     divergence.more.self_problems = true;
-    return memory_of_rank(divergence, shape, threads);
+    return divergence;
+}
+
+// What is on a rank's device together: the self problem, if it is solved here; then the maps of a portion; then what
+// their images are compared in.
+std::vector<BlocksTogether> device_stages(const MapRequest& request, GridShape shape, double memory_limit) {
+    const auto block = [&](std::int64_t rows, std::int64_t columns, std::int64_t width) {
+        CudaBlockSize size;
+        size.rows = rows;
+        size.columns = Partition::even(columns, shape.columns).largest();
+        size.dimension = request.dimension;
+        size.single = precision_of(request) == Precision::single;
+        size.from_products = request.cost.uses_products();
+        size.width = width;
+        return size;
+    };
+    const std::int64_t portion = portions_of(request, shape, memory_limit).rows, d = request.dimension;
+    std::vector<BlocksTogether> stages;
+    BlocksTogether maps{block(portion, request.target, d)};
+    if (request.self_points > 0) {
+        maps.push_back(block(portion, request.self_points, d));
+        const std::int64_t rows = Partition::even(request.self_points, shape.rows).largest();
+        if (request.solve_self) stages.push_back({block(rows, request.self_points, 1)});
+    }
+    stages.push_back(std::move(maps));
+    if (request.compared_with > 0)
+        for (BlocksTogether& stage : device_stages(comparison(request), shape, false))
+            stages.push_back(std::move(stage));
+    return stages;
+}
+
+DeviceFit fit_on_device(const MapRequest& request, GridShape shape, double memory_limit) {
+    if (request.backend != Backend::cuda) return {true, false, 0};
+    return fit_on_device(device_stages(request, shape, memory_limit), request.devices.memory);
 }
 
 int ranks_that_fit(const MapRequest& request, int ranks, int threads, double limit) {
@@ -77,8 +111,10 @@ double pairs_of_a_point(const MapRequest& request) {
 }
 
 Portions portions_of(const MapRequest& request, GridShape shape, double memory_limit) {
-    constexpr double pairs = 6e9;  // of a rank: seconds, between which a run can be ended
-    constexpr double bytes = 64e6;
+    // Pairs of a rank: seconds, between which a run can be ended. A device has many more in that time, and every
+    // portion costs it a copy of the target.
+    const bool cuda = request.backend == Backend::cuda;
+    const double pairs = cuda ? 1e12 : 6e9, bytes = cuda ? 1e9 : 64e6;
     constexpr double least = 1024;  // fewer would leave threads without work
     const double target = std::max(share(request.target, shape.columns), 1.0);
     const double d = static_cast<double>(std::max(request.dimension, request.read_dimension));
@@ -97,7 +133,8 @@ double memory_of_mapping(const MapRequest& request, GridShape shape, int threads
     const double rows = static_cast<double>(portions_of(request, shape, memory_limit).rows);
     const double target = share(request.target, shape.columns), self = share(request.self_points, shape.columns);
     const double steps = static_cast<double>(request.steps);
-    const double fixed = 56e6 + threads * (2e6 + d * 2048);  // program, libraries, tiles
+    const double driver = request.backend == Backend::cuda ? host_memory_of_cuda : 0;
+    const double fixed = 56e6 + driver + threads * (2e6 + d * 2048);  // program, libraries, tiles
 
     const double held = target * (bytes_of_point(request) + 8 * steps) +
                         (request.self_points > 0 ? self * (bytes_of_point(request) + 8) : 0) +
@@ -110,14 +147,16 @@ double memory_of_mapping(const MapRequest& request, GridShape shape, int threads
     const double working = portion + bytes_of_call(request, rows, std::max(target, self));
     const double solving = request.solve_self ? bytes_of_solving_self(request, shape) : 0;
     const double mapping = fixed + std::max(held + std::max(reading, working), solving);
-    return request.compared_with > 0 ? std::max(mapping, bytes_of_comparing(request, shape, threads)) : mapping;
+    return request.compared_with > 0 ? std::max(mapping, memory_of_rank(comparison(request), shape, threads)) : mapping;
 }
 
 std::optional<GridShape> grid_for_mapping(const MapRequest& request, int ranks, int threads, double memory_limit) {
     for (int columns = 1; columns <= ranks; ++columns) {
         if (ranks % columns != 0) continue;
         const GridShape shape{ranks / columns, columns};
-        if (memory_of_mapping(request, shape, threads, memory_limit) <= memory_limit) return shape;
+        if (memory_of_mapping(request, shape, threads, memory_limit) <= memory_limit &&
+            fit_on_device(request, shape, memory_limit).fits)
+            return shape;
     }
     return std::nullopt;
 }
@@ -147,6 +186,16 @@ MapPlan resolve_map_plan(const Communicator& world, const MapRequest& request) {
             throw InputError{fmt::format("mapping needs {} on each of {} (allowed are {}); {}, or raise --memory",
                                          in_bytes(plan.memory), ranks, in_bytes(plan.memory_limit), remedy)};
         }
+        const DeviceFit fit = fit_on_device(request, plan.grid, plan.memory_limit);
+        plan.stream_points = fit.stream_points;
+        plan.device_memory = fit.memory;
+        plan.device_memory_limit = request.devices.memory;
+        if (!fit.fits) {
+            const int enough = ranks_that_fit(request, world.size(), plan.threads, plan.memory_limit);
+            const std::string words =
+                too_large_for_devices("mapping needs", fit.memory, world.size(), request.devices, best ? 0 : enough);
+            throw InputError{best ? fmt::format("{}, or take --grid {}, which fits", words, best->name()) : words};
+        }
     });
     // Counts are the same everywhere, but environments need not be: rank 0's plan is everybody's.
     world.broadcast(plan.threads);
@@ -154,29 +203,33 @@ MapPlan resolve_map_plan(const Communicator& world, const MapRequest& request) {
     world.broadcast(plan.grid.columns);
     world.broadcast(plan.memory_limit);
     world.broadcast(plan.memory);
+    world.broadcast(plan.device_memory);
+    world.broadcast(std::span{&plan.stream_points, 1});
     plan.portions = portions_of(request, plan.grid, plan.memory_limit);
 
-    const bool reference = plan.backend == Backend::reference;
-    const std::string device =
-        reference ? "reference backend" : fmt::format("cpu backend with {}", cpu_instruction_set());
+    const std::string instruction_set = instruction_set_of(plan.backend, request.devices);
     const std::string precision = plan.precision == Precision::single ? "single" : "double";
     plan.explain = fmt::format(
-        "plan: grid {} of {}, {} thread{} a rank, {} precision, {}; {} portion{} of up to {} points; about {} a rank "
-        "(limit {})",
-        plan.grid.name(), ranks, plan.threads, plan.threads == 1 ? "" : "s", precision, device, plan.portions.count,
-        plan.portions.count == 1 ? "" : "s", plan.portions.rows * plan.grid.rows, in_bytes(plan.memory),
-        in_bytes(plan.memory_limit));
+        "plan: grid {} of {}, {} thread{} a rank, {} precision, {}{}; {} portion{} of up to {} points; about {} a rank "
+        "(limit {}){}",
+        plan.grid.name(), ranks, plan.threads, plan.threads == 1 ? "" : "s", precision,
+        backend_in_words(plan.backend, instruction_set), device_in_words(plan.backend, plan.stream_points),
+        plan.portions.count, plan.portions.count == 1 ? "" : "s", plan.portions.rows * plan.grid.rows,
+        in_bytes(plan.memory), in_bytes(plan.memory_limit),
+        device_memory_in_words(plan.backend, plan.device_memory, plan.device_memory_limit));
     plan.attributes = {{"grid", plan.grid.name()},
                        {"ranks", std::int64_t{world.size()}},
                        {"threads_per_rank", std::int64_t{plan.threads}},
                        {"precision", precision},
-                       {"backend", std::string{reference ? "reference" : "cpu"}},
-                       {"instruction_set", std::string{reference ? "none" : cpu_instruction_set()}},
-                       {"tiles", cpu_tiling()},
+                       {"backend", name_of(plan.backend)},
+                       {"instruction_set", instruction_set},
+                       {"tiles", tiling_of(plan.backend)},
                        {"portions", plan.portions.count},
                        {"portion_rows", plan.portions.rows * plan.grid.rows},
                        {"memory_per_rank_estimate", plan.memory},
                        {"memory_per_rank_limit", plan.memory_limit}};
+    for (auto& attribute : device_attributes(plan.backend, request.devices, plan.stream_points, plan.device_memory))
+        plan.attributes.push_back(std::move(attribute));
     return plan;
 }
 

@@ -12,6 +12,7 @@
 #include "convoy/cost.hpp"
 #include "convoy/coupling.hpp"
 #include "convoy/grid.hpp"
+#include "parallel/device_choice.hpp"
 
 namespace convoy {
 
@@ -27,6 +28,7 @@ struct MapRequest {
     Cost cost;
     std::optional<Precision> precision;  // nothing: single
     Backend backend = Backend::cpu;
+    DevicesInShort devices;  // of Backend::cuda
     std::optional<GridShape> grid;
     std::optional<double> memory;  // bytes a rank may use; nothing: its share of what this node has
     std::optional<int> threads;    // of a rank; nothing: OMP_NUM_THREADS, else the node's cores shared by its ranks
@@ -47,8 +49,10 @@ struct MapPlan {
     Precision precision = Precision::single;
     Backend backend = Backend::cpu;
     int threads = 1;
-    double memory = 0, memory_limit = 0;  // bytes a rank: needed (estimate), allowed
-    std::string explain;                  // a line for the log
+    double memory = 0, memory_limit = 0;                // bytes a rank: needed (estimate), allowed
+    double device_memory = 0, device_memory_limit = 0;  // the same on its device
+    bool stream_points = false;                         // through the device; else they lie there
+    std::string explain;                                // a line for the log
     std::vector<std::pair<std::string, std::variant<std::string, double, std::int64_t>>> attributes;  // for /run
 };
 

@@ -9,9 +9,10 @@
 #include "convoy/error.hpp"
 #include "convoy/partition.hpp"
 #include "convoy/start.hpp"
-#include "kernels/block.hpp"
+#include "parallel/backend.hpp"
 #include "parallel/node.hpp"
 #include "solvers/coarse.hpp"
+#include "solvers/device_plan.hpp"
 
 namespace convoy {
 
@@ -71,7 +72,7 @@ double products_of_samples(const PlanRequest& request, GridShape shape) {
 double memory_of_self(const PlanRequest& request, GridShape shape, std::int64_t points, Side side) {
     const double rows = largest_part(points, shape.rows), columns = largest_part(points, shape.columns);
     const double d = static_cast<double>(request.dimension);
-    const double rounded = request.backend == Backend::cpu ? d * bytes_of_precision(request) : 0;
+    const double rounded = rounds_points(request.backend) ? d * bytes_of_precision(request) : 0;
     const double again = 8 * d * (side == Side::row ? columns : rows);
     return (rows + columns) * (rounded + 8 * vectors_of_a_side) + rows * 8 * anderson_vectors + again;
 }
@@ -88,51 +89,83 @@ double memory_with_products(const PlanRequest& request, GridShape shape, int thr
     return memory_beside_products(request, shape, threads, true) + bytes_of_products(request, shape);
 }
 
+// Whether products fit, and how: beside the points on a device where that can be, else beside streamed ones.
+DeviceFit fit_with_products(const PlanRequest& request, GridShape shape, int threads, double memory_limit) {
+    if (request.backend == Backend::cuda)
+        return fit_on_device(device_stages(request, shape, true), request.devices.memory);
+    const double needed = memory_with_products(request, shape, threads);
+    return {needed <= memory_limit, false, needed};
+}
+
 int ranks_that_fit(const PlanRequest& request, int ranks, double limit, int threads, bool with_products = false) {
     for (int more = ranks + 1; more <= 1 << 20; more = more < 64 ? more + 1 : more * 2) {
         const GridChoice best = grid_choices(request, more, limit, threads).front();
-        if (!with_products && best.memory <= limit) return more;
-        if (with_products && memory_with_products(request, best.shape, threads) <= limit) return more;
+        if (!best.fits) continue;
+        if (!with_products || fit_with_products(request, best.shape, threads, limit).fits) return more;
     }
     return 0;
 }
 
 // Why this run cannot keep products; empty: it can.
 std::string obstacle_to_products(const PlanRequest& request, Precision precision) {
-    if (request.backend != Backend::cpu) return "the reference backend keeps nothing";
+    if (request.backend == Backend::reference) return "the reference backend keeps nothing";
     if (!request.cost.uses_products()) return fmt::format("the cost {} has none", request.cost.name());
     if (precision != Precision::single) return "they are kept in single precision only";
     return {};
 }
 
+std::string ranks_in_words(int ranks) {
+    return ranks == 1 ? "1 rank" : fmt::format("{} ranks", ranks);
+}
+
+[[noreturn]] void refuse_products(const Plan& plan, const PlanRequest& request, int ranks, double needed) {
+    const int enough = ranks_that_fit(request, ranks, plan.memory_limit, plan.threads, true);
+    if (plan.backend == Backend::cuda)
+        throw InputError{too_large_for_devices("--cache on: the problem and its products need", needed, ranks,
+                                               request.devices, enough) +
+                         ", or use --cache auto"};
+    throw InputError{
+        fmt::format("--cache on: the problem and its products need {} on each of {} (allowed are {}); {}use --cache "
+                    "auto, or raise --memory",
+                    in_bytes(needed), ranks_in_words(ranks), in_bytes(plan.memory_limit),
+                    enough > 0 ? fmt::format("with this much a rank, {} ranks are enough; ", enough) : "")};
+}
+
 // Whether the products of points are kept, once the grid is chosen.
 void decide_cache(Plan& plan, const PlanRequest& request, int ranks, int cores) {
     if (request.cache == Cache::off) return;
+    const bool on = request.cache == Cache::on, cuda = plan.backend == Backend::cuda;
     const std::string obstacle = obstacle_to_products(request, plan.precision);
-    const double bytes = bytes_of_products(request, plan.grid);
-    const double needed = memory_with_products(request, plan.grid, plan.threads);
-    if (request.cache == Cache::on) {
-        CONVOY_VALIDATE(obstacle.empty(),
-                        fmt::format("--cache on: no products can be kept ({}); use --cache auto", obstacle));
-        if (needed > plan.memory_limit) {
-            const int enough = ranks_that_fit(request, ranks, plan.memory_limit, plan.threads, true);
-            throw InputError{fmt::format(
-                "--cache on: the problem and its products need {} on each of {} (allowed are {}); {}use --cache auto, "
-                "or "
-                "raise --memory",
-                in_bytes(needed), ranks == 1 ? "1 rank" : fmt::format("{} ranks", ranks), in_bytes(plan.memory_limit),
-                enough > 0 ? fmt::format("with this much a rank, {} ranks are enough; ", enough) : "")};
-        }
-    }
-    if (!obstacle.empty() || needed > plan.memory_limit) return;
-    plan.keep_products = request.cache == Cache::on || products_pay(request.dimension, cores);
+    CONVOY_VALIDATE(!on || obstacle.empty(),
+                    fmt::format("--cache on: no products can be kept ({}); use --cache auto", obstacle));
+    if (!obstacle.empty()) return;
+    const DeviceFit fit = fit_with_products(request, plan.grid, plan.threads, plan.memory_limit);
+    if (on && !fit.fits) refuse_products(plan, request, ranks, fit.memory);
+    // Products that take the points' place on the device have to be asked for.
+    if (!fit.fits || (!on && fit.stream_points)) return;
+    plan.keep_products = on || (cuda ? cuda_products_pay(request.dimension) : products_pay(request.dimension, cores));
     if (!plan.keep_products) return;
-    plan.products = bytes;
-    plan.memory = needed;
+    plan.products = bytes_of_products(request, plan.grid);
+    plan.stream_points = fit.stream_points;
+    (cuda ? plan.device_memory : plan.memory) = fit.memory;
 }
 
-const char* instruction_set_of(const PlanRequest& request) {
-    return request.backend == Backend::reference ? "none" : cpu_instruction_set();
+// The chosen grid does not fit: how much is missing where, and what would do.
+[[noreturn]] void refuse_size(const Plan& plan, const PlanRequest& request, int ranks, const GridChoice& chosen) {
+    const int enough = ranks_that_fit(request, ranks, plan.memory_limit, plan.threads);
+    const bool another = request.grid && plan.candidates.front().fits;
+    if (chosen.memory <= plan.memory_limit) {
+        const std::string words = too_large_for_devices("the problem needs", chosen.device_memory, ranks,
+                                                        request.devices, another ? 0 : enough);
+        throw InputError{
+            another ? fmt::format("{}, or take --grid {}, which fits", words, plan.candidates.front().shape.name())
+                    : words};
+    }
+    const std::string remedy = another      ? fmt::format("--grid {} fits", plan.candidates.front().shape.name())
+                               : enough > 0 ? fmt::format("with this much a rank, {} ranks are enough", enough)
+                                            : "give each rank more memory";
+    throw InputError{fmt::format("the problem needs {} on each of {} (allowed are {}); {}, or raise --memory",
+                                 in_bytes(chosen.memory), ranks_in_words(ranks), in_bytes(plan.memory_limit), remedy)};
 }
 
 // The grid, and what the cost model says of the best other shapes.
@@ -156,13 +189,6 @@ std::string products_in_words(const Plan& plan, const PlanRequest& request) {
 
 }  // namespace
 
-std::string in_bytes(double bytes) {
-    const char* const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
-    int unit = 0;
-    while (bytes >= 1024 && unit < 4) bytes /= 1024, ++unit;
-    return fmt::format("{:.{}f} {}", bytes, bytes < 10 && unit > 0 ? 1 : 0, units[unit]);
-}
-
 int threads_from_environment() {
     const char* text = std::getenv("OMP_NUM_THREADS");
     return text == nullptr ? 0 : std::max(std::atoi(text), 0);
@@ -183,8 +209,9 @@ double memory_of_transforming(const PlanRequest& request, GridShape shape) {
 double memory_beside_products(const PlanRequest& request, GridShape shape, int threads, bool keep_products) {
     const double n = largest_part(request.rows, shape.rows), m = largest_part(request.columns, shape.columns);
     const double d = static_cast<double>(request.dimension);
-    const double point = d * (8 + (request.backend == Backend::cpu ? bytes_of_precision(request) : 0));
-    const double fixed = 48e6 + threads * (2e6 + d * 1024);  // program, libraries, tiles
+    const double point = d * (8 + (rounds_points(request.backend) ? bytes_of_precision(request) : 0));
+    const double driver = request.backend == Backend::cuda ? host_memory_of_cuda : 0;
+    const double fixed = 48e6 + driver + threads * (2e6 + d * 1024);  // program, libraries, tiles
     const HeldMore& more = request.more;
     const double held = 8 * (d * (n * more.sources + m * more.targets) + m * more.numbers_of_target);
     const double reading = 8 * d * std::max(n / shape.columns, m / shape.rows);
@@ -204,6 +231,12 @@ double memory_of_rank(const PlanRequest& request, GridShape shape, int threads) 
 double bytes_of_products(const PlanRequest& request, GridShape shape) {
     const auto bytes = [&](std::int64_t rows, std::int64_t columns) {
         constexpr double panel = 32;  // rows are kept in whole ones
+        if (request.backend == Backend::cuda) {
+            CudaBlockSize size;
+            size.rows = Partition::even(rows, shape.rows).largest();
+            size.columns = Partition::even(columns, shape.columns).largest();
+            return cuda_memory_of_products(size);
+        }
         return 4 * std::ceil(largest_part(rows, shape.rows) / panel) * panel * largest_part(columns, shape.columns);
     };
     const double problem = bytes(request.rows, request.columns);
@@ -232,6 +265,11 @@ std::vector<GridChoice> grid_choices(const PlanRequest& request, int ranks, doub
         choice.shape = {rows, ranks / rows};
         choice.memory = memory_of_rank(request, choice.shape, threads);
         choice.fits = choice.memory <= memory_limit;
+        if (request.backend == Backend::cuda) {
+            const DeviceFit fit = fit_on_device(device_stages(request, choice.shape, false), request.devices.memory);
+            choice.device_memory = fit.memory;
+            choice.fits = choice.fits && fit.fits;
+        }
         add_allreduce(choice, largest_part(request.rows, choice.shape.rows), choice.shape.columns);
         add_allreduce(choice, largest_part(request.columns, choice.shape.columns), choice.shape.rows);
         if (request.more.self_problems) {  // sums over the columns, then the potential in their distribution
@@ -242,13 +280,17 @@ std::vector<GridChoice> grid_choices(const PlanRequest& request, int ranks, doub
         }
         choices.push_back(choice);
     }
+    const auto shortage = [&](const GridChoice& c) {  // the worse of the two, as a share of what there is
+        const double on_device = c.device_memory > 0 ? c.device_memory / request.devices.memory : 0;
+        return std::max(c.memory / memory_limit, on_device);
+    };
     const auto stretch = [&](const GridChoice& c) {
         const double n = largest_part(request.rows, c.shape.rows), m = largest_part(request.columns, c.shape.columns);
         return std::max(n, m) / std::max(std::min(n, m), 1.0);
     };
     std::stable_sort(choices.begin(), choices.end(), [&](const GridChoice& a, const GridChoice& b) {
         if (a.fits != b.fits) return a.fits;
-        if (!a.fits && a.memory != b.memory) return a.memory < b.memory;
+        if (!a.fits && shortage(a) != shortage(b)) return shortage(a) < shortage(b);
         if (a.communication_seconds != b.communication_seconds)
             return a.communication_seconds < b.communication_seconds;
         return stretch(a) < stretch(b);
@@ -263,7 +305,8 @@ Plan resolve_plan(const Communicator& world, const PlanRequest& request) {
         plan.precision =
             request.backend == Backend::reference ? Precision::fp64 : request.precision.value_or(Precision::single);
         plan.backend = request.backend;
-        plan.instruction_set = instruction_set_of(request);
+        plan.instruction_set = instruction_set_of(plan.backend, request.devices);
+        plan.device_memory_limit = request.devices.memory;
         const double pairs = static_cast<double>(request.rows) * static_cast<double>(request.columns);
         plan.acceleration =
             request.acceleration.value_or(pairs >= small_problem ? Acceleration::coarse : Acceleration::anderson);
@@ -282,19 +325,14 @@ Plan resolve_plan(const Communicator& world, const PlanRequest& request) {
                             request.grid->name(), world.size(), world.size() == 1 ? "rank is" : "ranks are"));
             chosen = *same;
         }
-        if (!chosen.fits) {
-            const int enough = ranks_that_fit(request, world.size(), plan.memory_limit, plan.threads);
-            const std::string remedy = request.grid && plan.candidates.front().fits
-                                           ? fmt::format("--grid {} fits", plan.candidates.front().shape.name())
-                                       : enough > 0 ? fmt::format("with this much a rank, {} ranks are enough", enough)
-                                                    : "give each rank more memory";
-            throw InputError{fmt::format("the problem needs {} on each of {} (allowed are {}); {}, or raise --memory",
-                                         in_bytes(chosen.memory),
-                                         world.size() == 1 ? "1 rank" : fmt::format("{} ranks", world.size()),
-                                         in_bytes(plan.memory_limit), remedy)};
-        }
+        if (!chosen.fits) refuse_size(plan, request, world.size(), chosen);
         plan.grid = chosen.shape;
         plan.memory = chosen.memory;
+        if (plan.backend == Backend::cuda) {
+            const DeviceFit fit = fit_on_device(device_stages(request, plan.grid, false), request.devices.memory);
+            plan.device_memory = fit.memory;
+            plan.stream_points = fit.stream_points;
+        }
         decide_cache(plan, request, world.size(), this_node().ranks * plan.threads);
     });
     // Counts are the same everywhere, but environments need not be: rank 0's plan is everybody's.
@@ -303,31 +341,36 @@ Plan resolve_plan(const Communicator& world, const PlanRequest& request) {
     world.broadcast(plan.grid.columns);
     world.broadcast(plan.memory_limit);
     world.broadcast(plan.memory);
+    world.broadcast(plan.device_memory);
+    world.broadcast(std::span{&plan.stream_points, 1});
     world.broadcast(std::span{&plan.keep_products, 1});
     world.broadcast(plan.products);
     world.broadcast(plan.instruction_set);
 
     plan.explain = fmt::format(
-        "plan: {}, {} thread{} a rank, {} precision, {}{}; start {}{}, {}; about {} a rank (limit {})",
+        "plan: {}, {} thread{} a rank, {} precision, {}{}{}; start {}{}, {}; about {} a rank (limit {}){}",
         grid_in_words(plan, request, world.size()), plan.threads, plan.threads == 1 ? "" : "s",
-        plan.precision == Precision::single ? "single" : "double",
-        plan.backend == Backend::reference ? "reference backend" : "cpu backend with " + plan.instruction_set,
-        products_in_words(plan, request), request.start, request.annealing ? " with annealing" : "",
-        name_of(plan.acceleration), in_bytes(plan.memory), in_bytes(plan.memory_limit));
+        plan.precision == Precision::single ? "single" : "double", backend_in_words(plan.backend, plan.instruction_set),
+        device_in_words(plan.backend, plan.stream_points), products_in_words(plan, request), request.start,
+        request.annealing ? " with annealing" : "", name_of(plan.acceleration), in_bytes(plan.memory),
+        in_bytes(plan.memory_limit),
+        device_memory_in_words(plan.backend, plan.device_memory, plan.device_memory_limit));
     plan.attributes = {{"grid", plan.grid.name()},
                        {"ranks", std::int64_t{world.size()}},
                        {"threads_per_rank", std::int64_t{plan.threads}},
                        {"precision", std::string{plan.precision == Precision::single ? "single" : "double"}},
-                       {"backend", std::string{plan.backend == Backend::reference ? "reference" : "cpu"}},
+                       {"backend", name_of(plan.backend)},
                        {"instruction_set", plan.instruction_set},
                        {"cache", std::string{plan.keep_products ? "on" : "off"}},
                        {"cache_bytes_per_rank", plan.products},
-                       {"tiles", cpu_tiling()},
+                       {"tiles", tiling_of(plan.backend)},
                        {"start", request.start},
                        {"annealing", std::string{request.annealing ? "on" : "off"}},
                        {"acceleration", name_of(plan.acceleration)},
                        {"memory_per_rank_estimate", plan.memory},
                        {"memory_per_rank_limit", plan.memory_limit}};
+    for (auto& attribute : device_attributes(plan.backend, request.devices, plan.stream_points, plan.device_memory))
+        plan.attributes.push_back(std::move(attribute));
     return plan;
 }
 

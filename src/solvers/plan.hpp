@@ -15,6 +15,7 @@
 #include "convoy/grid.hpp"
 #include "convoy/sinkhorn.hpp"
 #include "convoy/verbs.hpp"
+#include "parallel/device_choice.hpp"
 
 namespace convoy {
 
@@ -28,6 +29,8 @@ struct HeldMore {
     double numbers_of_target = 0;
     double moving_sources = 0, moving_targets = 0;  // for a while only, when no start is looked for
     bool self_problems = false;  // each side against itself is solved, too, before the problem itself
+    bool wide_averages = false;  // of points or gradients, as many numbers as dimensions
+    bool target_itself = false;  // the target is mapped onto itself, to choose epsilons
 };
 
 struct PlanRequest {
@@ -36,6 +39,7 @@ struct PlanRequest {
     Cost cost;
     std::optional<Precision> precision;
     Backend backend = Backend::cpu;
+    DevicesInShort devices;  // of Backend::cuda
     std::optional<GridShape> grid;
     std::optional<double> memory;  // bytes a rank may use; nothing: its share of what this node has
     std::optional<int> threads;    // of a rank; nothing: OMP_NUM_THREADS, else the node's cores shared by its ranks
@@ -51,6 +55,7 @@ struct PlanRequest {
 struct GridChoice {
     GridShape shape;
     double memory = 0;                 // bytes of the largest rank
+    double device_memory = 0;          // on its device, with as little there as possible
     double communication_bytes = 0;    // sent by a rank in one iteration
     double communication_seconds = 0;  // by the model
     bool fits = true;
@@ -63,11 +68,18 @@ struct Plan {
     int threads = 1;
     Acceleration acceleration = Acceleration::anderson;
     std::string instruction_set;
-    double memory = 0, memory_limit = 0;  // bytes a rank: needed (estimate), allowed
+    double memory = 0, memory_limit = 0;                // bytes a rank: needed (estimate), allowed
+    double device_memory = 0, device_memory_limit = 0;  // the same on its device
+    bool stream_points = false;                         // through the device; else they lie there
     bool keep_products = false;
-    double products = 0;                 // bytes of them on the largest rank, in `memory` too
+    double products = 0;                 // bytes of them on the largest rank, in (device_)memory too
     std::vector<GridChoice> candidates;  // best first
-    std::string explain;                 // a line or two for the log
+    // Whether so many bytes of products more would fit beside all that is planned.
+    bool has_room_for(double more_products) const {
+        if (backend == Backend::cuda) return device_memory + more_products < device_memory_limit;
+        return memory + more_products < memory_limit;
+    }
+    std::string explain;  // a line or two for the log
     std::vector<std::pair<std::string, std::variant<std::string, double, std::int64_t>>> attributes;  // for /run
 };
 
@@ -88,8 +100,8 @@ bool products_pay(std::int64_t dimension, int cores);
 
 // Share of a node's memory that is ours by default: the rest is the file cache's, MPI's and the system's.
 inline constexpr double default_memory_share = 0.85;
-// 1.5 GiB
-std::string in_bytes(double bytes);
+// What CUDA's driver and page-locked buffers take on the host for a process, roughly.
+inline constexpr double host_memory_of_cuda = 500e6;
 // OMP_NUM_THREADS, 0 where it says nothing.
 int threads_from_environment();
 

@@ -8,14 +8,14 @@
 #include <random>
 
 #include "kernels/block.hpp"
+#include "parallel/backend.hpp"
+#include "solvers/audit.hpp"
 
 namespace convoy {
 
 namespace {
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
-// Points of the summed side that an audit holds in fp64 a second time.
-constexpr std::int64_t audit_piece = 1 << 15;
 
 Cloud selection(const Cloud& cloud, const std::vector<std::int64_t>& rows) {
     Cloud picked{std::ssize(rows), cloud.dimension, {}, {}};
@@ -64,30 +64,39 @@ struct ExactSums {
     std::vector<double> density;  // sum_j b_j exp(t_ij) t_ij: not from f, g and C, which would cancel
 };
 
-// Sums over the whole other side for the selected points of `side`; in pieces, so that little is held twice.
-ExactSums exact_sums(const Coupling& coupling, Side side, const std::vector<std::int64_t>& rows,
+// Sums over this rank's part of the other side, in the safe form relative to `largest`.
+struct LocalSums {
+    std::vector<double> sum, cost, density, largest;
+};
+
+// In pieces, so that little is held twice.
+LocalSums local_sums(const Coupling& coupling, Side side, const std::vector<std::int64_t>& rows,
                      const std::vector<double>& f, const std::vector<double>& g, double epsilon, Safety safety) {
     const Cloud picked = selection(coupling.local(side), rows);
     const std::vector<double> own = selection(side == Side::row ? f : g, rows);
     const std::vector<double>& others = side == Side::row ? g : f;
     const Cloud& summed = coupling.local(other(side));
     const auto size = rows.size();
-    std::vector<double> sum(size, 0.0), cost(size, 0.0), density(size, 0.0),
-        largest(safety == Safety::safe ? size : 0, -infinity);
+    const double pairs = static_cast<double>(picked.rows) * static_cast<double>(summed.rows);
+    const Backend backend = audit::backend_for(coupling.backend(), pairs, coupling.dimension());
+    const std::int64_t piece_size = audit::piece_rows(backend, coupling.dimension());
+    LocalSums sums{std::vector<double>(size, 0.0), std::vector<double>(size, 0.0), std::vector<double>(size, 0.0),
+                   std::vector<double>(safety == Safety::safe ? size : 0, -infinity)};
+    auto& [sum, cost, density, largest] = sums;
 
-    for (std::int64_t begin = 0; begin < summed.rows; begin += audit_piece) {
-        std::vector<std::int64_t> piece_rows(static_cast<std::size_t>(std::min(audit_piece, summed.rows - begin)));
+    for (std::int64_t begin = 0; begin < summed.rows; begin += piece_size) {
+        std::vector<std::int64_t> piece_rows(static_cast<std::size_t>(std::min(piece_size, summed.rows - begin)));
         std::iota(piece_rows.begin(), piece_rows.end(), begin);
         const Cloud piece = selection(summed, piece_rows);
         const std::span piece_potential{others.data() + begin, piece_rows.size()};
         const bool row = side == Side::row;
-        const auto block = make_cpu_block({coupling.cost(),
-                                           row ? &picked : &piece,
-                                           row ? &piece : &picked,
-                                           coupling.centre(),
-                                           {},
-                                           {},
-                                           Precision::fp64});
+        const auto block = make_block(backend, {coupling.cost(),
+                                                row ? &picked : &piece,
+                                                row ? &piece : &picked,
+                                                coupling.centre(),
+                                                {},
+                                                {},
+                                                Precision::fp64});
         const Potentials potentials{row ? std::span<const double>{own} : piece_potential,
                                     row ? piece_potential : std::span<const double>{own}};
         const LocalRun all{LocalIndex{0}, picked.rows};
@@ -112,7 +121,17 @@ ExactSums exact_sums(const Coupling& coupling, Side side, const std::vector<std:
             density[i] = keep * density[i] + take * averages[2 * i + 1];
         }
     }
+    return sums;
+}
 
+// Sums over the whole other side for the selected points of `side`. Ranks can fail apart before they add up theirs: a
+// device, memory.
+ExactSums exact_sums(const Coupling& coupling, Side side, const std::vector<std::int64_t>& rows,
+                     const std::vector<double>& f, const std::vector<double>& g, double epsilon, Safety safety) {
+    LocalSums local;
+    const Communicator& world = coupling.grid().world();
+    agree(world, [&] { naming_rank(world, [&] { local = local_sums(coupling, side, rows, f, g, epsilon, safety); }); });
+    auto& [sum, cost, density, largest] = local;
     const Communicator& sharers = coupling.grid().sharers(side);
     std::vector<double> shift = largest;
     sharers.max(shift);
@@ -126,7 +145,7 @@ ExactSums exact_sums(const Coupling& coupling, Side side, const std::vector<std:
     sharers.sum(cost);
     sharers.sum(density);
     ExactSums exact;
-    for (std::size_t i = 0; i < size; ++i) {
+    for (std::size_t i = 0; i < sum.size(); ++i) {
         const double s = shift.empty() ? 0 : shift[i];
         exact.log_sum.push_back(s + std::log(sum[i]));
         exact.cost.push_back(std::exp(s) * cost[i]);

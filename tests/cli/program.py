@@ -21,16 +21,18 @@ class Ending:
         return f"exit code {self.code}\n--- stdout\n{self.out}\n--- stderr\n{self.err}"
 
 
-def command(arguments, ranks=0, preload=None):
+def command(arguments, ranks=0, preload=None, program=PROGRAM):
     """`preload`: a library for the program alone; mpirun stays as it is."""
     start = [MPIEXEC, "-q", "-n", str(ranks)] if ranks else []
     if preload:
         start += ["env", "LD_PRELOAD=" + preload]
-    return start + [PROGRAM] + [str(a) for a in arguments]
+    return start + [program] + [str(a) for a in arguments]
 
 
 class ProgramTest(unittest.TestCase):
     """Each test has an empty folder of its own, `self.folder`, which is also where the program runs."""
+
+    program = PROGRAM
 
     def setUp(self):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="convoy-cli-"))
@@ -38,7 +40,7 @@ class ProgramTest(unittest.TestCase):
 
     def run_program(self, *arguments, ranks=0, timeout=60, preload=None, environment=None, **more):
         more.setdefault("stdin", subprocess.DEVNULL)
-        done = subprocess.run(command(arguments, ranks, preload), cwd=self.folder, timeout=timeout, text=True,
+        done = subprocess.run(command(arguments, ranks, preload, self.program), cwd=self.folder, timeout=timeout, text=True,
                               env=os.environ | (environment or {}), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                               **more)
         return Ending(done.returncode, done.stdout, done.stderr)

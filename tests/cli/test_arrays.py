@@ -64,14 +64,17 @@ class Formats(ArraysTest):
         self.save("tf.npy", np.asfortranarray(t))
         np.savez(self.folder / "t.npz", t)
         (self.folder / "t.raw").write_bytes(t.tobytes())
-        for k, part in enumerate(np.array_split(t, 2)):
+        # Files of a pattern have points each: every one is transposed by itself.
+        for k, part in enumerate(np.array_split(t, 2, axis=1)):
             self.save(f"half{k}.npy", part)
+            with h5py.File(self.folder / f"half{k}.h5", "w") as file:
+                file.create_dataset("data", data=part, chunks=(1, part.shape[1]))
         with h5py.File(self.folder / "chunks.h5", "w") as file:
             file.create_dataset("rows", data=t, chunks=(1, 61), compression="gzip")
             file.create_dataset("tiles", data=t, chunks=(4, 7), compression="gzip")
         self.save("y.npy", self.a[:20, 1:4])
-        for name in ("t.npy", "tf.npy", "t.npz", "t.raw#f8:6x61", "half*.npy", "a.h5#XT", "chunks.h5#rows",
-                     "chunks.h5#tiles"):
+        for name in ("t.npy", "tf.npy", "t.npz", "t.raw#f8:6x61", "half*.npy", "half*.h5#data", "a.h5#XT",
+                     "chunks.h5#rows", "chunks.h5#tiles"):
             for ranks in (0, 3, 7):
                 with self.subTest(name, ranks=ranks):
                     got = self.points(name, "--source-transpose", "--source-columns", "1:4", ranks=ranks)

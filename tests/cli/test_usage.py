@@ -92,7 +92,6 @@ class Usage(ProgramTest):
     def test_what_is_not_there_says_so(self):
         self.save_clouds()
         solve = ["solve", "x.npy", "y.npy", "-o", "out.h5"]
-        self.assert_refused(self.run_program(*solve, "--device", "cuda"), "built without CUDA")
         self.assert_refused(self.run_program(*solve, "--cache", "on", "--precision", "double"), "single precision only")
         self.assert_refused(self.run_program(*solve, "--cache", "on", "--cost", "euclidean"), "euclidean has none")
 

@@ -11,7 +11,7 @@
 #include "files.hpp"
 #include "io/number_type.hpp"
 #include "io/pattern.hpp"
-#include "io/selection.hpp"
+#include "io/selected_columns.hpp"
 
 namespace convoy::io {
 namespace {
@@ -134,7 +134,9 @@ TEST(ArrayFormats, SurviveAnyByteChanged) {
                 if (refusal_of(with_key(folder / file.name, file.key)) != "accepted") ++refused;
             }
         }
-        if (!file.name.ends_with(".raw") && !file.name.ends_with(".bin")) EXPECT_GT(refused, 20) << file.name;
+        if (!file.name.ends_with(".raw") && !file.name.ends_with(".bin")) {
+            EXPECT_GT(refused, 20) << file.name;
+        }
     }
 }
 
@@ -150,16 +152,22 @@ TEST(ArrayFormats, GiveBlocksOfRowsAndColumns) {
     write_file(folder / "a.npy", npy("<f4", "(700, 900)", raw(columns_first), true));
     for (const std::string& name : {folder / "a.raw#f4:900", folder / "a.npy"}) {
         const auto reader = open_reader(Location::parse(name));
-        for (const Block& block : {Block{0, 700, 0, 900}, Block{13, 600, 5, 890}, Block{699, 1, 899, 1},
-                                   Block{3, 650, 880, 3}, Block{10, 0, 0, 900}, Block{5, 7, 100, 0}}) {
-            std::vector<double> out(static_cast<std::size_t>(block.rows * block.columns));
+        struct Block {
+            std::int64_t first_row, rows;
+            ColumnRun columns;
+        };
+        for (const Block& block : {Block{0, 700, {0, 900}}, Block{13, 600, {5, 890}}, Block{699, 1, {899, 1}},
+                                   Block{3, 650, {880, 3}}, Block{10, 0, {0, 900}}, Block{5, 7, {100, 0}}}) {
+            const std::int64_t width = block.columns.count;
+            std::vector<double> out(static_cast<std::size_t>(block.rows * width));
 
-            reader->read_block(block, out);
+            const GlobalRun rows{GlobalIndex{block.first_row}, block.rows};
+            reader->read_runs({&rows, 1}, block.columns, out);
 
             for (std::int64_t i = 0; i < block.rows; ++i)
-                for (std::int64_t j = 0; j < block.columns; ++j)
-                    ASSERT_EQ(out[static_cast<std::size_t>(i * block.columns + j)],
-                              static_cast<double>((block.first_row + i) * 900 + block.first_column + j))
+                for (std::int64_t j = 0; j < width; ++j)
+                    ASSERT_EQ(out[static_cast<std::size_t>(i * width + j)],
+                              static_cast<double>((block.first_row + i) * 900 + block.columns.first + j))
                         << name;
         }
     }
@@ -194,7 +202,8 @@ TEST(NumberType, ConvertsBrainFloatsAndHalves) {
 TEST(Columns, AreSlicesFromZeroWithoutTheirEnd) {
     const auto text_of = [](const std::string& text) {
         std::string result;
-        for (const ColumnRun& run : parse_columns(text)) result += fmt::format("{}-{} ", run.first, run.end);
+        for (const ColumnSlice& slice : parse_columns(text))
+            result += fmt::format("{}-{} ", slice.first, slice.end.value_or(-1));
         return result;
     };
     EXPECT_EQ(text_of("6:17"), "6-17 ");
@@ -209,7 +218,7 @@ TEST(Columns, AreNamedAsTheFileHasThem) {
     const auto position = [&](const std::string& name, bool transposed, const std::string& columns, std::int64_t row,
                               std::int64_t column) {
         const Location location = Location::parse(folder / name);
-        return select(location, open_reader(location), transposed, columns)->position(row, column);
+        return select_columns(location, open_reader(location), transposed, columns)->position(row, column);
     };
     write_file(folder / "a.npy", npy("<f8", "(3, 2)", raw(one_to_six)));
     write_file(folder / "b.npy", npy("<f8", "(1, 2)", raw<double>({1, 2})));
@@ -217,7 +226,11 @@ TEST(Columns, AreNamedAsTheFileHasThem) {
     EXPECT_EQ(position("a.npy", false, "1", 2, 0), "row 2, column 1");
     EXPECT_EQ(position("a.npy", true, "2,0", 1, 1), "row 0, column 1");
     EXPECT_EQ(position("?.npy", false, "", 3, 1), fmt::format("row 0, column 1 of '{}'", folder / "b.npy"));
-    EXPECT_EQ(position("?.npy", true, "1:", 0, 2), fmt::format("row 3, column 0 of '{}'", folder / "b.npy"));
+    const auto pattern = open_pattern({folder / "?.npy", ""}, [](const Location& file) {
+        return select_columns(file, open_reader(file), true, "0");
+    });
+    EXPECT_EQ(pattern->rows(), 4);
+    EXPECT_EQ(pattern->position(3, 0), fmt::format("row 0, column 1 of '{}'", folder / "b.npy"));
 }
 
 TEST(Pattern, ListsFilesByTheirBytes) {

@@ -148,19 +148,25 @@ std::size_t pass(unsigned, std::size_t, const unsigned*, std::size_t bytes, std:
 }
 
 TEST_F(Hdf5Input, NamesAFilterThatItDoesNotKnow) {
-    const H5Z_class2_t lzf{H5Z_CLASS_T_VERS, 32000, 1, 1, "lzf", nullptr, nullptr, pass};
-    H5Zregister(&lzf);
+    const H5Z_class2_t zstd{H5Z_CLASS_T_VERS, 32015, 1, 1, "zstd", nullptr, nullptr, pass};
+    H5Zregister(&zstd);
     Hdf5 file = new_file(path_);
     Hdf5 creation{H5Pcreate(H5P_DATASET_CREATE), H5Pclose};
     const hsize_t chunk[2] = {4, 3};
     H5Pset_chunk(creation.get(), 2, chunk);
-    H5Pset_filter(creation.get(), 32000, 0, 0, nullptr);
+    H5Pset_filter(creation.get(), 32015, 0, 0, nullptr);
     add_dataset(file.get(), "X", H5T_IEEE_F64LE, {4, 3}, values_, creation.get());
+    Hdf5 sized{H5Pcreate(H5P_DATASET_CREATE), H5Pclose};
+    H5Pset_chunk(sized.get(), 2, chunk);
+    H5Pset_scaleoffset(sized.get(), H5Z_SO_FLOAT_DSCALE, 2);
+    add_dataset(file.get(), "sized", H5T_IEEE_F64LE, {4, 3}, values_, sized.get());
+    sized.close();
     creation.close();
     file.close();
-    H5Zunregister(32000);
+    H5Zunregister(32015);
 
-    expect_words(refused("X"), {"filter lzf", "32000", "gzip", "HDF5_PLUGIN_PATH"});
+    expect_words(refused("X"), {"filter zstd", "32015", "gzip", "HDF5_PLUGIN_PATH"});
+    expect_words(refused("sized"), {"filter scale-offset", "h5repack -f GZIP"});
 }
 
 TEST_F(Hdf5Input, IsRefusedWhereverItIsTruncated) {

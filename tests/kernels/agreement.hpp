@@ -189,4 +189,48 @@ inline std::vector<Case> cases_from_products() {
     return all;
 }
 
+// What follows takes make(BlockProblem): a block of the backend that is tested.
+
+// P = a b^T there: all sums are 1.
+template <class Make>
+void expect_ones_at_infinite_epsilon(std::int64_t dimension, bool keep_products, const Make& make) {
+    const Setting s{{"sqeuclidean", 1100, 47, dimension, 1, true}};
+    const auto block = make(s.problem(Precision::single, keep_products));
+    for (const Side side : {Side::row, Side::column}) {
+        Sums sums;
+        block->reduce(side, {LocalIndex{1}, 46}, s.potentials(), infinity, Safety::shifted, sums);
+        ASSERT_EQ(sums.sum.size(), 46u);
+        for (const double sum : sums.sum) EXPECT_NEAR(sum, 1, 2e-6);
+    }
+}
+
+// Products of such points are beyond the range of single precision, logits are not.
+template <class Make>
+void expect_sums_of_huge_and_tiny_points(std::int64_t dimension, bool keep_products, const Make& make) {
+    for (const double size : {1e-25, 1e25}) {
+        const Setting s{{"sqeuclidean", 67, 71, dimension, 0.1, true, 0, size}};
+        const auto reference = make_reference_block(s.problem(Precision::fp64));
+        const auto block = make(s.problem(Precision::single, keep_products));
+        for (const Side side : {Side::row, Side::column}) {
+            const LocalRun all{LocalIndex{0}, side == Side::row ? 67 : 71};
+            Sums expected, sums;
+            reference->reduce(side, all, s.potentials(side), s.epsilon, Safety::shifted, expected);
+            block->reduce(side, all, s.potentials(side), s.epsilon, Safety::shifted, sums);
+            for (std::size_t i = 0; i < sums.sum.size(); ++i) EXPECT_NEAR(sums.sum[i] / expected.sum[i], 1, 1e-4);
+        }
+    }
+}
+
+template <class Make>
+void expect_nan_in_the_sums(std::int64_t dimension, bool keep_products, const Make& make) {
+    Setting s{{"sqeuclidean", 40, 50, dimension, 0.1, false}};
+    s.g[17] = s.f_for_columns[17] = std::numeric_limits<double>::quiet_NaN();
+    const auto block = make(s.problem(Precision::single, keep_products));
+    for (const Side side : {Side::row, Side::column}) {
+        Sums sums;
+        block->reduce(side, {LocalIndex{0}, 40}, s.potentials(side), s.epsilon, Safety::shifted, sums);
+        for (const double sum : sums.sum) EXPECT_TRUE(std::isnan(sum));
+    }
+}
+
 }  // namespace convoy::test

@@ -110,34 +110,11 @@ TEST_P(CpuBlockKeepingProducts, GivesTheSameBitsOnAnyNumberOfThreads) {
 }
 
 TEST_P(CpuBlockKeepingProducts, SumsToOneAtInfiniteEpsilon) {
-    const Setting s{{"sqeuclidean", 1100, 47, 4, 1, true}};
-    const auto block = make_cpu_block(s.problem(Precision::single, GetParam()));
-    for (const Side side : {Side::row, Side::column}) {
-        Sums sums;
-
-        block->reduce(side, {LocalIndex{1}, 46}, s.potentials(), infinity, Safety::shifted, sums);
-
-        ASSERT_EQ(sums.sum.size(), 46u);
-        for (const double sum : sums.sum) EXPECT_NEAR(sum, 1, 2e-6);
-    }
+    test::expect_ones_at_infinite_epsilon(4, GetParam(), make_cpu_block);
 }
 
-// Products of such points are beyond the range of single precision, logits are not.
 TEST_P(CpuBlockKeepingProducts, ReducesHugeAndTinyPoints) {
-    for (const double size : {1e-25, 1e25}) {
-        const Setting s{{"sqeuclidean", 67, 71, 20, 0.1, true, 0, size}};
-        const auto reference = make_reference_block(s.problem(Precision::fp64));
-        const auto block = make_cpu_block(s.problem(Precision::single, GetParam()));
-        for (const Side side : {Side::row, Side::column}) {
-            const LocalRun all{LocalIndex{0}, side == Side::row ? 67 : 71};
-            Sums expected, sums;
-
-            reference->reduce(side, all, s.potentials(side), s.epsilon, Safety::shifted, expected);
-            block->reduce(side, all, s.potentials(side), s.epsilon, Safety::shifted, sums);
-
-            for (std::size_t i = 0; i < sums.sum.size(); ++i) EXPECT_NEAR(sums.sum[i] / expected.sum[i], 1, 1e-4);
-        }
-    }
+    test::expect_sums_of_huge_and_tiny_points(20, GetParam(), make_cpu_block);
 }
 
 // AVX2 and AVX-512 here; where there is but one of them, this says nothing.
@@ -190,16 +167,7 @@ TEST(CpuBlock, AveragesCostsOfTheIndependentPlanAtInfiniteEpsilon) {
 }
 
 TEST_P(CpuBlockKeepingProducts, CarriesANanIntoTheSums) {
-    Setting s{{"sqeuclidean", 40, 50, 3, 0.1, false}};
-    s.g[17] = s.f_for_columns[17] = std::numeric_limits<double>::quiet_NaN();
-    const auto block = make_cpu_block(s.problem(Precision::single, GetParam()));
-    for (const Side side : {Side::row, Side::column}) {
-        Sums sums;
-
-        block->reduce(side, {LocalIndex{0}, 40}, s.potentials(side), s.epsilon, Safety::shifted, sums);
-
-        for (const double sum : sums.sum) EXPECT_TRUE(std::isnan(sum));
-    }
+    test::expect_nan_in_the_sums(3, GetParam(), make_cpu_block);
 }
 
 }  // namespace

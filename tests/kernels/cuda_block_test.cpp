@@ -45,19 +45,6 @@ TEST_P(EveryVerb, AgreesWithTheReference) {
     expect_agreement(c, s, *block, precision);
 }
 
-// Points that do not fit pass through the device in portions.
-TEST_P(EveryVerb, AgreesWithTheReferenceWherePointsAreStreamed) {
-    const auto& [c, precision, keep_products] = GetParam();
-    if (keep_products) GTEST_SKIP() << "kept products are held, whatever becomes of the points";
-    const Setting s{c};
-    BlockProblem problem = s.problem(precision);
-    problem.streamed_rows = 17;
-
-    const auto block = make_cuda_block(problem);
-
-    expect_agreement(c, s, *block, precision);
-}
-
 INSTANTIATE_TEST_SUITE_P(Single, EveryVerb,
                          testing::Combine(testing::ValuesIn(cases()), testing::Values(Precision::single),
                                           testing::Values(false)));
@@ -70,6 +57,34 @@ INSTANTIATE_TEST_SUITE_P(Sharp, EveryVerb,
 INSTANTIATE_TEST_SUITE_P(Kept, EveryVerb,
                          testing::Combine(testing::ValuesIn(cases_from_products()), testing::Values(Precision::single),
                                           testing::Values(true)));
+
+// Points that do not fit pass through the device in portions.
+class Streamed : public OnADevice, public testing::WithParamInterface<std::tuple<Case, Precision, bool>> {};
+
+TEST_P(Streamed, AgreesWithTheReference) {
+    const auto& [c, precision, keep_products] = GetParam();
+    const Setting s{c};
+    BlockProblem problem = s.problem(precision, keep_products);
+    problem.streamed_rows = 29;
+
+    const auto block = make_cuda_block(problem);
+
+    expect_agreement(c, s, *block, precision);
+}
+
+std::vector<Case> cases_to_stream() {
+    std::vector<Case> all;
+    for (const char* cost : {"sqeuclidean", "euclidean", "pnorm:1.5", "dot"}) {
+        for (const std::int64_t d : {3, 20}) all.push_back({cost, 67, 95, d, 0.1, true});
+    }
+    all.push_back({"sqeuclidean", 0, 40, 3, 0.1, true});
+    all.push_back({"cosine", 29, 1, 20, 0.1, true});
+    return all;
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Streamed,
+                         testing::Combine(testing::ValuesIn(cases_to_stream()),
+                                          testing::Values(Precision::single, Precision::fp64), testing::Bool()));
 
 class CudaBlock : public OnADevice, public testing::WithParamInterface<bool> {};  // keeping products
 INSTANTIATE_TEST_SUITE_P(CudaBlock, CudaBlock, testing::Bool());
@@ -95,53 +110,15 @@ TEST_P(CudaBlock, GivesTheSameBitsOnceMore) {
 }
 
 TEST_P(CudaBlock, SumsToOneAtInfiniteEpsilon) {
-    for (const std::int64_t d : {4, 40}) {
-        const Setting s{{"sqeuclidean", 1100, 47, d, 1, true}};
-        const auto block = make_cuda_block(s.problem(Precision::single, GetParam()));
-        for (const Side side : {Side::row, Side::column}) {
-            Sums sums;
-
-            block->reduce(side, {LocalIndex{1}, 46}, s.potentials(), infinity, Safety::shifted, sums);
-
-            ASSERT_EQ(sums.sum.size(), 46u);
-            for (const double sum : sums.sum) EXPECT_NEAR(sum, 1, 2e-6);
-        }
-    }
+    for (const std::int64_t d : {4, 40}) test::expect_ones_at_infinite_epsilon(d, GetParam(), make_cuda_block);
 }
 
-// Products of such points are beyond the range of single precision, logits are not.
 TEST_P(CudaBlock, ReducesHugeAndTinyPoints) {
-    for (const double size : {1e-25, 1e25}) {
-        for (const std::int64_t d : {7, 20}) {
-            const Setting s{{"sqeuclidean", 67, 71, d, 0.1, true, 0, size}};
-            const auto reference = make_reference_block(s.problem(Precision::fp64));
-            const auto block = make_cuda_block(s.problem(Precision::single, GetParam()));
-            for (const Side side : {Side::row, Side::column}) {
-                const LocalRun all{LocalIndex{0}, side == Side::row ? 67 : 71};
-                Sums expected, sums;
-
-                reference->reduce(side, all, s.potentials(side), s.epsilon, Safety::shifted, expected);
-                block->reduce(side, all, s.potentials(side), s.epsilon, Safety::shifted, sums);
-
-                for (std::size_t i = 0; i < sums.sum.size(); ++i) EXPECT_NEAR(sums.sum[i] / expected.sum[i], 1, 1e-4);
-            }
-        }
-    }
+    for (const std::int64_t d : {7, 20}) test::expect_sums_of_huge_and_tiny_points(d, GetParam(), make_cuda_block);
 }
 
 TEST_P(CudaBlock, CarriesANanIntoTheSums) {
-    for (const std::int64_t d : {3, 20}) {
-        Setting s{{"sqeuclidean", 40, 50, d, 0.1, false}};
-        s.g[17] = s.f_for_columns[17] = std::numeric_limits<double>::quiet_NaN();
-        const auto block = make_cuda_block(s.problem(Precision::single, GetParam()));
-        for (const Side side : {Side::row, Side::column}) {
-            Sums sums;
-
-            block->reduce(side, {LocalIndex{0}, 40}, s.potentials(side), s.epsilon, Safety::shifted, sums);
-
-            for (const double sum : sums.sum) EXPECT_TRUE(std::isnan(sum));
-        }
-    }
+    for (const std::int64_t d : {3, 20}) test::expect_nan_in_the_sums(d, GetParam(), make_cuda_block);
 }
 
 TEST_F(OnADevice, PicksWhatTheReferencePicks) {

@@ -93,6 +93,38 @@ TEST(Communicator, BroadcastsText) {
     EXPECT_EQ(text, "from the root");
 }
 
+TEST(Communicator, GathersTextsInRankOrder) {
+    const Communicator world = Communicator::world();
+
+    const std::vector<std::string> all = world.gather_all(std::string(static_cast<std::size_t>(world.rank() % 3), 'x'));
+
+    ASSERT_EQ(std::ssize(all), world.size());
+    for (std::size_t rank = 0; rank < all.size(); ++rank) EXPECT_EQ(all[rank], std::string(rank % 3, 'x'));
+}
+
+TEST(Communicator, ExchangesBetweenAllRanks) {
+    const Communicator world = Communicator::world();
+    const std::int64_t pieces = Communicator::piece_elements;
+    for (const std::int64_t piece : {pieces, std::int64_t{2}}) {  // also messages of many pieces
+        Communicator::piece_elements = piece;
+        // Rank r sends (r + s) % 4 numbers to rank s: none, to some.
+        const auto length = [](int from, int to) { return static_cast<std::size_t>((from + to) % 4); };
+        std::vector<std::vector<double>> out, in;
+        for (int other = 0; other < world.size(); ++other) {
+            out.emplace_back(length(world.rank(), other), 100.0 * world.rank() + other);
+            in.emplace_back(length(other, world.rank()), -1.0);
+        }
+
+        world.exchange(std::vector<std::span<const double>>(out.begin(), out.end()),
+                       std::vector<std::span<double>>(in.begin(), in.end()));
+
+        for (int other = 0; other < world.size(); ++other)
+            EXPECT_EQ(in[static_cast<std::size_t>(other)],
+                      std::vector<double>(length(other, world.rank()), 100.0 * other + world.rank()));
+    }
+    Communicator::piece_elements = pieces;
+}
+
 TEST(Agree, ThrowsTheLowestFailingRanksErrorEverywhere) {
     const Communicator world = Communicator::world();
     const auto failing_from_rank = [&](int first) {

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -164,29 +165,57 @@ TEST(Coupling, AppliesLikeTheReference) {
     }
 }
 
+// Indices and scores: what is picked is the same whatever the precision, and however the clouds are cut.
+void expect_reference_picks(const Whole& whole, Coupling& coupling, const PickRule& rule, Side side) {
+    const LocalPotentials local{whole, coupling};
+    Picks expected;
+    whole.reference()->pick(side, whole.all(side), whole.potentials(), whole.epsilon, rule, expected);
+
+    const Picks actual = coupling.pick(side, local, whole.epsilon, rule);
+
+    const GlobalRun run = coupling.cloud(side).partition.run(coupling.grid().part(side));
+    ASSERT_EQ(actual.rows, run.count);
+    ASSERT_EQ(std::ssize(actual.index), run.count * rule.count);
+    for (std::size_t k = 0; k < actual.index.size(); ++k) {
+        const auto at = static_cast<std::size_t>(run.first.value * rule.count) + k;
+        EXPECT_EQ(actual.index[k], expected.index[at]);
+        EXPECT_EQ(actual.score[k], expected.score[at]);
+    }
+}
+
 TEST(Coupling, PicksLikeTheReferenceOnEveryGrid) {
     for (const Sizes size : sizes) {
         const Whole whole{size, "sqeuclidean"};
-        const auto reference = whole.reference();
-        for (Coupling& coupling : couplings(whole, Precision::fp64)) {
-            const LocalPotentials local{whole, coupling};
-            for (const auto kind : {PickRule::Kind::top, PickRule::Kind::sample, PickRule::Kind::hard}) {
-                const PickRule rule{kind, 4, 11};
-                for (const Side side : {Side::row, Side::column}) {
-                    Picks expected;
-                    reference->pick(side, whole.all(side), whole.potentials(), whole.epsilon, rule, expected);
-
-                    const Picks actual = coupling.pick(side, local, whole.epsilon, rule);
-
-                    const GlobalRun run = coupling.cloud(side).partition.run(coupling.grid().part(side));
-                    ASSERT_EQ(actual.rows, run.count);
-                    for (std::size_t k = 0; k < actual.index.size(); ++k) {
-                        const auto at = static_cast<std::size_t>(run.first.value * 4) + k;
-                        EXPECT_EQ(actual.index[k], expected.index[at]);
-                    }
+        for (const Precision precision : {Precision::single, Precision::fp64}) {
+            for (Coupling& coupling : couplings(whole, precision)) {
+                for (const auto kind : {PickRule::Kind::top, PickRule::Kind::sample, PickRule::Kind::hard}) {
+                    for (const Side side : {Side::row, Side::column})
+                        expect_reference_picks(whole, coupling, {kind, 4, 11}, side);
                 }
             }
         }
+    }
+}
+
+TEST(Coupling, PicksTheSmallerIndexOfEqualPointsOfSeveralRanks) {
+    Whole whole{{13, 29}, "euclidean"};
+    for (std::size_t k = 3; k < whole.target.points.size(); ++k) whole.target.points[k] = whole.target.points[k % 3];
+    std::ranges::fill(whole.target.weights, 1.0 / 29);
+    std::ranges::fill(whole.g, 0.5);
+    for (Coupling& coupling : couplings(whole, Precision::single)) {
+        for (const auto kind : {PickRule::Kind::top, PickRule::Kind::sample, PickRule::Kind::hard})
+            expect_reference_picks(whole, coupling, {kind, 9, 11}, Side::row);
+    }
+}
+
+TEST(Coupling, PicksInPartsThatAreReported) {
+    // More slots than ranks exchange at once.
+    const Whole whole{{270, 6}, "sqeuclidean"};
+    for (Coupling& coupling : couplings(whole, Precision::single)) {
+        double reported = 0;
+        coupling.while_reducing([&](double share) { reported = share; });
+        expect_reference_picks(whole, coupling, {PickRule::Kind::top, 2000, 0}, Side::row);
+        EXPECT_EQ(reported, coupling.local(Side::row).rows > 0 ? 1 : 0);
     }
 }
 

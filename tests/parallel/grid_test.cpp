@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "convoy/error.hpp"
 #include "parallel/scatter.hpp"
 
@@ -71,6 +73,38 @@ TEST(JoinStripes, MakesWholePartsOfStripes) {
                 const auto part = join_stripes(grid, side, partition, 2, numbered(my_stripe(grid, side, partition), 2));
 
                 EXPECT_EQ(part, numbered(partition.run(grid.part(side)), 2));
+            }
+        }
+    }
+}
+
+TEST(Regroup, BringsPiecesOfAnySizesToTheirParts) {
+    const Communicator world = Communicator::world();
+    const int ranks = world.size();
+    for (const GridShape shape : test::all_shapes(ranks)) {
+        const Grid grid{world, shape};
+        for (const Side side : {Side::row, Side::column}) {
+            for (const std::int64_t items : {0, 1, 5, 50}) {
+                // All at the first rank, at the last, even, and growing from rank to rank.
+                std::vector<std::vector<std::int64_t>> cuts(
+                    3, std::vector<std::int64_t>(static_cast<std::size_t>(ranks), 0));
+                cuts[0].front() = items;
+                cuts[1].back() = items;
+                std::int64_t left = items;
+                for (int rank = 0; rank + 1 < ranks; ++rank) {
+                    cuts[2][static_cast<std::size_t>(rank)] = std::min<std::int64_t>(left, 3 * rank);
+                    left -= cuts[2][static_cast<std::size_t>(rank)];
+                }
+                cuts[2].back() += left;
+                for (const auto& counts : cuts) {
+                    const Partition pieces = Partition::of_counts(counts);
+                    const Partition to = Partition::even(items, grid.parts(side));
+
+                    const auto part =
+                        regroup(grid, side, pieces, to, 2, numbered(pieces.run(PartIndex{world.rank()}), 2));
+
+                    EXPECT_EQ(part, numbered(to.run(grid.part(side)), 2));
+                }
             }
         }
     }

@@ -73,5 +73,33 @@ TEST(MapPlan, SaysHowManyRanksWouldDo) {
     EXPECT_THROW(resolve_map_plan({}, large), InputError);
 }
 
+TEST(MapPlan, OnDevicesPortionsAreLongAndMemoryIsPlanned) {
+    MapRequest r = request(1000000, 10000000, 3), cpu = r;
+    r.backend = Backend::cuda;
+    r.devices = {125e9, false, 1, "sm_90", "rank 0 on node7: NVIDIA H200 (140 GiB)"};
+    r.memory = cpu.memory = 1e12;
+
+    const MapPlan plan = resolve_map_plan({}, r);
+
+    EXPECT_LT(plan.portions.count, resolve_map_plan({}, cpu).portions.count / 10);
+    EXPECT_GT(plan.device_memory, 1e7 * 12);
+    EXPECT_FALSE(plan.stream_points);
+    EXPECT_NE(plan.explain.find("cuda backend with sm_90, points resident"), std::string::npos) << plan.explain;
+    EXPECT_NE(plan.explain.find("on its device (limit 116 GiB)"), std::string::npos) << plan.explain;
+
+    MapRequest compared = r;
+    compared.compared_with = 10000000;
+    EXPECT_GT(resolve_map_plan({}, compared).device_memory, plan.device_memory);
+    r.devices.memory = 1e9;
+    try {
+        resolve_map_plan({}, r);
+        FAIL() << "10^7 points fit into 1 GB nowhere";
+    } catch (const InputError& error) {
+        const std::string words = error.what();
+        EXPECT_EQ(words.find("mapping needs"), 0u) << words;
+        EXPECT_NE(words.find("of device memory for each of 1 rank"), std::string::npos) << words;
+    }
+}
+
 }  // namespace
 }  // namespace convoy

@@ -9,6 +9,8 @@
 
 The settings for solutions are named by `solvers(problem, few)`, likely fast ones first, for others are stopped when
 they are slower. Conventions are converted by the table in README.md.
+
+Those called *_sinkhorn are what tools/device-check runs beside Convoy on a GPU: sinkhorn_run.py says what they have.
 """
 from dataclasses import dataclass
 

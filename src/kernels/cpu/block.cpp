@@ -10,6 +10,7 @@
 
 #include "kernels/block.hpp"
 #include "kernels/cpu/call.hpp"
+#include "kernels/cpu/picks.hpp"
 
 namespace convoy {
 
@@ -33,7 +34,10 @@ template <class T>
 class CpuBlock final : public Block {
  public:
     explicit CpuBlock(const BlockProblem& problem)
-        : kernels_{cpu::tile_kernels<T>()}, points_{problem}, reference_{make_reference_block(problem)} {}
+        : kernels_{cpu::tile_kernels<T>()},
+          points_{problem},
+          problem_{problem},
+          reference_{make_reference_block(problem)} {}
 
     void reduce(Side stays, LocalRun range, const Potentials& potentials, double epsilon, Safety safety,
                 Sums& out) const override {
@@ -49,10 +53,9 @@ class CpuBlock final : public Block {
         run(stays, range, potentials, epsilon, safety, &weighting, out, values);
     }
 
-    // The reference's search, in fp64.
     void pick(Side stays, LocalRun range, const Potentials& potentials, double epsilon, const PickRule& rule,
               Picks& out) const override {
-        reference_->pick(stays, range, potentials, epsilon, rule, out);
+        cpu::pick(points_, problem_, *reference_, stays, range, potentials, epsilon, rule, out);
     }
 
     Kept kept_products() const override {
@@ -395,7 +398,8 @@ class CpuBlock final : public Block {
 
     const cpu::TileKernels<T>& kernels_;
     BlockPoints<T> points_;
-    std::unique_ptr<Block> reference_;
+    BlockProblem problem_;
+    std::unique_ptr<Block> reference_;  // for picks
 };
 
 }  // namespace

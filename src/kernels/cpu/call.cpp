@@ -5,6 +5,8 @@
 #include <limits>
 #include <numbers>
 
+#include "kernels/column_means.hpp"
+
 namespace convoy::cpu {
 
 namespace {
@@ -86,17 +88,12 @@ void Call<T>::round_offsets() {
     }
 }
 
-// Averages of columns are formed about the columns' means: far-off values lose nothing in single precision.
 template <class T>
 void Call<T>::round_columns() {
     const std::int64_t rows = summed().rows;
     const std::int64_t size = weighting->width;
-    column_means.assign(static_cast<std::size_t>(size), 0.0);
+    column_means = kernels::column_means(weighting->columns, size);
     const double* v = weighting->columns.data();
-    for (std::int64_t j = 0; j < rows; ++j) {
-        for (std::int64_t k = 0; k < size; ++k) column_means[static_cast<std::size_t>(k)] += v[j * size + k];
-    }
-    for (double& mean : column_means) mean /= static_cast<double>(std::max<std::int64_t>(rows, 1));
     columns = allocate<T>(rows * size);
 #pragma omp parallel for schedule(static) if (rows * size > few)
     for (std::int64_t j = 0; j < rows; ++j) {

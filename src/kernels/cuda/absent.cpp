@@ -24,7 +24,7 @@ std::string why_no_cuda_device() {
     return without;
 }
 
-void use_cuda_device(int, double) {
+void use_cuda_device(int, double, bool) {
     throw Failure{without};
 }
 

@@ -19,6 +19,7 @@ namespace {
 struct Use {
     int device = -1;
     double limit = std::numeric_limits<double>::infinity(), held = 0;
+    bool streams = false;
 };
 Use use;
 
@@ -41,6 +42,10 @@ double bytes_held() {
 
 double bytes_left() {
     return use.limit - use.held;
+}
+
+bool streams_points() {
+    return use.streams;
 }
 
 namespace detail {
@@ -127,7 +132,7 @@ std::vector<CudaDevice> cuda_devices() {
         cudaDeviceProp properties{};
         if (cudaGetDeviceProperties(&properties, number) != cudaSuccess) {
             cudaGetLastError();
-            continue;
+            break;  // numbers go on without a gap
         }
         CudaDevice device;
         device.name = properties.name;
@@ -145,10 +150,16 @@ std::string why_no_cuda_device() {
     const cudaError_t status = cudaGetDeviceCount(&count);
     if (status == cudaSuccess) return count > 0 ? "" : "no device is visible";
     cudaGetLastError();
-    return cudaGetErrorString(status);
+    // What the runtime calls an insufficient driver is none at all on most machines where it is met.
+    int driver = 0;
+    cudaDriverGetVersion(&driver);
+    if (status != cudaErrorInsufficientDriver) return cudaGetErrorString(status);
+    if (driver == 0) return "there is no NVIDIA driver";
+    return fmt::format("the driver is for CUDA {}, this program needs {}", driver / 1000, CUDART_VERSION / 1000);
 }
 
-void use_cuda_device(int number, double memory) {
+void use_cuda_device(int number, double memory, bool stream_points) {
+    cuda::use.streams = stream_points;
     cuda::use.device = number;
     cuda::use.limit = memory;
     cuda::check(cudaSetDevice(number), "choosing it");

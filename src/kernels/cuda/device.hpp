@@ -18,6 +18,8 @@ void check(cudaError_t status, const char* what);
 // is the same on every run.
 double bytes_held();
 double bytes_left();
+// Blocks were told to keep no points there (use_cuda_device()).
+bool streams_points();
 
 namespace detail {
 void* allocate_device(std::int64_t bytes);

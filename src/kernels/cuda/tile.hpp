@@ -80,6 +80,7 @@ template <class T>
 void launch_sums(const Pairs<T>& pairs, const Cut& cut, double* partial, cudaStream_t stream);
 // <x, y> of at most 16 dimensions; slope must be 1, that is in the staying points already (points.cu).
 constexpr std::int64_t most_dimensions_in_registers = 16;
+constexpr std::int64_t rows_in_registers = 1024;  // of a block of threads: what a cut reckons with
 void launch_sums_in_registers(const Pairs<float>& pairs, const Cut& cut, double* partial, cudaStream_t stream);
 // <x, y> from split points on tensor cores (products.cu); slope holds 2^-(both exponents) too.
 void launch_sums_split(const Pairs<float>& pairs, const Cut& cut, double* partial, cudaStream_t stream);
@@ -95,8 +96,8 @@ struct LogitTile {
     T* logits = nullptr;
     T* costs = nullptr;
     std::int64_t stride = 0;            // at least summed.rows
-    const T* row_offsets = nullptr;     // of the costs: staying.rows numbers; null with `costs`
-    const T* column_offsets = nullptr;  // summed.rows numbers
+    const T* row_offsets = nullptr;     // of the costs: staying.rows numbers; null: zeros
+    const T* column_offsets = nullptr;  // summed.rows numbers; null: zeros
 };
 
 template <class T>

@@ -59,19 +59,13 @@ class ReferenceBlock final : public Block {
 
     void pick(Side stays, LocalRun range, const Potentials& potentials, double epsilon, const PickRule& rule,
               Picks& out) const override {
-        const Cloud& summed = cloud(other(stays));
-        const auto& potential = stays == Side::row ? potentials.g : potentials.f;
+        const PairScores scores{problem_, stays, potentials, epsilon, rule};
         PickCollector collector{rule, range.count};
         for (std::int64_t r = 0; r < range.count; ++r) {
             const std::int64_t i = range.first.value + r;
-            for (std::int64_t j = 0; j < summed.rows; ++j) {
-                if (!has_mass(summed, j)) continue;
-                const GlobalIndex global{first(other(stays)).value + j};
-                const double score = rule.kind == PickRule::Kind::hard
-                                         ? potential[static_cast<std::size_t>(j)] - pair_cost(stays, i, j)
-                                         : std::log(summed.weights[static_cast<std::size_t>(j)]) +
-                                               logit(stays, i, j, potentials, epsilon);
-                collector.offer(r, GlobalIndex{first(stays).value + i}, global, score, stays);
+            for (std::int64_t j = 0; j < cloud(other(stays)).rows; ++j) {
+                if (!scores.has_mass(j)) continue;
+                collector.offer(r, scores.staying_number(i), scores.summed_number(j), scores(i, j), stays);
             }
         }
         out = collector.take();
@@ -81,7 +75,6 @@ class ReferenceBlock final : public Block {
 
  private:
     const Cloud& cloud(Side side) const { return side == Side::row ? *problem_.source : *problem_.target; }
-    GlobalIndex first(Side side) const { return side == Side::row ? problem_.first_row : problem_.first_column; }
 
     static bool has_mass(const Cloud& cloud, std::int64_t j) { return cloud.weights[static_cast<std::size_t>(j)] > 0; }
 

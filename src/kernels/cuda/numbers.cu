@@ -1,7 +1,7 @@
 // One thread a point, everything in fp64: some tens of operations and of bytes a point, where a reduction has thousands
 // for each. Bounded by memory; nothing here is worth tuning.
 
-#include "kernels/cuda/call.hpp"
+#include "kernels/cuda/numbers.hpp"
 
 namespace convoy::cuda {
 
