@@ -97,7 +97,8 @@ Cloud normal_cloud(std::int64_t n, std::int64_t d, std::uint32_t seed) {
     return uniform_cloud(std::move(points), d);
 }
 
-constexpr std::int64_t few_points = 4096, many_points = 65536;
+constexpr std::int64_t few_points = 4096, many_points = 150000;
+constexpr std::int64_t some_rows = 1024;  // long ones: too many to be cut
 
 struct Subject {
     std::string cost;
@@ -111,8 +112,8 @@ struct Subject {
 };
 
 const PickRule top_1{PickRule::Kind::top, 1, 0}, top_16{PickRule::Kind::top, 16, 0},
-    sample_1{PickRule::Kind::sample, 1, 5};
-const PickRule picks[] = {top_1, top_16, sample_1};
+    sample_1{PickRule::Kind::sample, 1, 5}, sample_16{PickRule::Kind::sample, 16, 5};
+const PickRule picks[] = {top_1, top_16, sample_1, sample_16};
 
 // Blocks of one cost and dimension. 64 MiB of kept products: more than caches hold.
 struct Problem {
@@ -124,7 +125,7 @@ struct Problem {
     double error = 0;  // the largest relative one of some sums
 
     explicit Problem(const Subject& s)
-        : n{few_points * few_points / s.columns},
+        : n{s.columns == few_points ? few_points : some_rows},
           m{s.columns},
           source{normal_cloud(n, s.d, 1)},
           target{normal_cloud(m, s.d, 2)},
@@ -201,6 +202,7 @@ void add_verbs(const Subject& s) {
     add_verb("top 1", [=](Problem& p) { pick(*p.recomputing, p, top_1); });
     add_verb("top 16", [=](Problem& p) { pick(*p.recomputing, p, top_16); });
     add_verb("sample 1", [=](Problem& p) { pick(*p.recomputing, p, sample_1); });
+    add_verb("sample 16", [=](Problem& p) { pick(*p.recomputing, p, sample_16); });
     if (s.columns != few_points) return;
     add_verb("safe", [=](Problem& p) { reduce(*p.recomputing, p, Side::row, Safety::safe); });
     add_verb("columns", [=](Problem& p) { apply(p, Weighting::of_columns(p.target.points, p.target.dimension)); });
@@ -252,18 +254,19 @@ void print_table(const BestRates& rates, const std::vector<Subject>& subjects, i
 void print_picks(const BestRates& rates, const std::vector<Subject>& subjects) {
     fmt::print(
         "\nPicks, and their share of the rate of `reduce` (kept products: of kept, rows).\n\n"
-        "| precision | cost | d | points in a row | reduce | top 1 | share | top 16 | share | sample 1 | share | kept, "
-        "top 1 | share |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|\n");
+        "| precision | cost | d | points in a row | reduce | top 1 | share | top 16 | share | sample 1 | share | "
+        "sample 16 | "
+        "share | kept, top 1 | share |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n");
     for (const Subject& s : subjects) {
         const auto rate = [&](const char* verb) { return rates[s.name() + " " + verb]; };
         const auto both = [&](const char* verb, const char* of) {
             return cell(rate(verb)) + " | " + share(rate(verb), rate(of));
         };
         if (std::isnan(rate("top 1"))) continue;
-        fmt::print("| {} | {} | {} | {} | {} | {} | {} | {} | {} |\n",
+        fmt::print("| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |\n",
                    s.precision == Precision::single ? "single" : "double", s.cost, s.d, s.columns, cell(rate("reduce")),
                    both("top 1", "reduce"), both("top 16", "reduce"), both("sample 1", "reduce"),
-                   both("kept top 1", "kept row"));
+                   both("sample 16", "reduce"), both("kept top 1", "kept row"));
     }
 }
 
@@ -298,7 +301,7 @@ int main(int count, char** words) {
         for (const std::int64_t d : {3, 10}) subjects.push_back({cost, d, Precision::single});
     }
     for (const std::int64_t d : {3, 64, 1024}) subjects.push_back({"sqeuclidean", d, Precision::fp64});
-    for (const std::int64_t d : {3, 64}) subjects.push_back({"sqeuclidean", d, Precision::single, many_points});
+    for (const std::int64_t d : {3, 11, 64}) subjects.push_back({"sqeuclidean", d, Precision::single, many_points});
     add_limits();
     for (const Subject& s : subjects) add_verbs(s);
 

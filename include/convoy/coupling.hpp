@@ -79,8 +79,12 @@ class Coupling {
     /// sum_j P_ij w_ij / a_i (shifted), or the average of w under the row's conditional plan (safe: also right for
     /// potentials of the staying side that are unknown, given as 0).
     Average apply(Side stays, const Potentials& potentials, double epsilon, Safety safety, const Weighting& weighting);
+    /// Of a run of this rank's part alone, the same on all ranks that share the part; parts may take different ones.
+    Average apply(Side stays, LocalRun range, const Potentials& potentials, double epsilon, Safety safety,
+                  const Weighting& weighting);
 
     Picks pick(Side stays, const Potentials& potentials, double epsilon, const PickRule& rule);
+    Picks pick(Side stays, LocalRun range, const Potentials& potentials, double epsilon, const PickRule& rule);
 
     /// Numbers that each part of one side has, summed over its parts: in place, in order, the same bits on all ranks of
     /// the grid. What steers a run goes through here: ranks that disagreed in a bit would part ways in a branch.

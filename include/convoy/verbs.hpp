@@ -55,10 +55,18 @@ struct Weighting {
 };
 
 /// What `pick` looks for in each row (or column).
+///
+/// Draws are an exponential race. Every pair is a Poisson process of rate p_ij = exp(score), the score of `top`; its
+/// arrivals come at the times (E_1 + ... + E_k) / p_ij, k = 1, 2, ..., of standard exponential numbers E_k that depend
+/// on the seed, the side, i, j and k alone. The first `count` arrivals among all pairs of a row are independent draws,
+/// with replacement, from its conditional plan (superposition and marking: Kingman, Poisson Processes, 1993,
+/// sections 2.2 and 5.2); of one draw this is the Gumbel-max trick (Maddison, Tarlow, Minka, A* Sampling, 2014). So the
+/// draws are the same on every grid and backend, the first c of them are those of count c, and many cost about what the
+/// `top` as many cost, and a random number a pair.
 struct PickRule {
     enum class Kind {
         top,     ///< the `count` largest entries of the plan, largest first
-        sample,  ///< `count` seeded draws from the conditional plan of the row, with replacement
+        sample,  ///< `count` seeded draws from the conditional plan of the row, with replacement, in order of arrival
         hard     ///< the hard c-transform (eps = 0): the `count` smallest C_ij - (potential of the summed side)
     };
     Kind kind = Kind::top;
@@ -66,14 +74,15 @@ struct PickRule {
     std::uint64_t seed = 0;
 };
 
-/// `count` picks for each staying index. Order: by descending score (sample: by number of the draw); ties to the
-/// smaller index. Slots that nothing fills (fewer points than count) hold index -1 and score -inf.
+/// `count` picks for each staying index. Order: by descending score (sample: of arrival, and an index may come several
+/// times); ties to the smaller index. Slots that nothing fills (fewer points than count; sample: no point of any mass)
+/// hold index -1 and score -inf.
 struct Picks {
     std::int64_t rows = 0;
     std::int64_t count = 0;
     std::vector<std::int64_t> index;  ///< rows x count: global number of the picked point of the summed side
-    /// rows x count. top: log(P_ij / own mass) = log b_j + (f_i + g_j - C_ij)/eps; sample: the perturbed score whose
-    /// maximum over all points is the draw; hard: g_j - C_ij.
+    /// rows x count. top: log(P_ij / own mass) = log b_j + (f_i + g_j - C_ij)/eps; sample: that less
+    /// log(E_1 + ... + E_k), which is minus the logarithm of the time of arrival; hard: g_j - C_ij.
     std::vector<double> score;
 };
 

@@ -25,6 +25,7 @@ int solve(const Invocation& invocation);
 int divergence(const Invocation& invocation);
 int progot(const Invocation& invocation);
 int map(const Invocation& invocation);
+int query(const Invocation& invocation);
 int score(const Invocation& invocation);
 int check(const Invocation& invocation);
 int info(const Invocation& invocation);

@@ -32,6 +32,7 @@ const std::vector<Command>& commands() {
         {"divergence", "Sinkhorn divergence of two clouds, and its gradient", divergence},
         {"progot", "progressive entropic optimal transport: the map, and the last coupling", progot},
         {"map", "new points through the map of an earlier run", map},
+        {"query", "matches, samples, transitions, ... of a solved plan, without the plan", query},
         {"score", "how good is this map on points it never saw?", score},
         {"check", "is this input good?", check},
         {"info", "what is in this result?", info},
@@ -56,6 +57,7 @@ std::string help() {
         "  srun convoy solve before.h5#/X after.h5#/X --epsilon 0.01std -o run.h5\n"
         "  convoy divergence before.npy after.npy -o apart.h5\n"
         "  convoy map run.h5 new.npy -o images.h5\n"
+        "  convoy query run.h5 --match --sample 1e6 -o answers.h5\n"
         "\nExit codes: 0 done and converged, 1 failed, 2 bad usage or input, 3 not converged (result written).\n";
     return text;
 }

@@ -8,6 +8,7 @@
 #include "convoy/error.hpp"
 #include "convoy/self_problem.hpp"
 #include "io/features_file.hpp"
+#include "parallel/redistributed.hpp"
 
 namespace convoy::app {
 
@@ -46,19 +47,9 @@ void expect_same_problem(const std::string& path, const io::SelfPotential& found
                                 path, difference));
 }
 
-DistributedCloud in_rows(const Grid& grid, const DistributedCloud& columns) {
-    const Partition rows = Partition::even(columns.partition.items(), grid.parts(Side::row));
-    const auto bring = [&](const std::vector<double>& numbers, std::int64_t width) {
-        return redistribute(grid, Side::column, columns.partition, rows, width, numbers);
-    };
-    return {rows,
-            {rows.count(grid.part(Side::row)), columns.local.dimension,
-             bring(columns.local.points, columns.local.dimension), bring(columns.local.weights, 1)}};
-}
-
 SelfSolution solve_here(const Grid& grid, const DistributedCloud& columns, const io::Model& model, const MapPlan& plan,
                         const StopRequest& stop) {
-    Coupling self{grid, in_rows(grid, columns), columns, model.cost, plan.precision, plan.backend};
+    Coupling self{grid, redistributed(grid, Side::column, columns), columns, model.cost, plan.precision, plan.backend};
     SelfOptions options;
     options.epsilon = model.epsilon;
     if (model.tolerance > 0) options.tolerance = model.tolerance;

@@ -64,6 +64,11 @@ DistributedCloud read_model_cloud(const Grid& grid, const Partition& partition, 
 // The files that read_model_cloud() might read, for comparing names.
 std::vector<std::string> files_of(const Model& model, Side side, const std::string& moved);
 
+// The file that this side was read from, as read_model_cloud() would; nothing where there is none any more, or where it
+// is another one by its looks. Collective.
+std::optional<InputOptions> find_input(const Communicator& world, const Model& model, Side side,
+                                       const std::string& moved);
+
 // What maps points of `from` to the other side: the potential of that other side, or the steps of a model (Side::row
 // only). In the distribution of Side::column. Collective.
 std::vector<MapStep> read_steps(const Grid& grid, const Partition& partition, const Model& model, Side from);

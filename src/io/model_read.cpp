@@ -64,13 +64,17 @@ struct Tried {
     std::string difference;  // empty: it is the right one
 };
 
+InputOptions options_of(const ModelSide& side, const std::string& text) {
+    return {.points = text,
+            .weights = {},
+            .scaling = side.input.scaling,
+            .where = split_conditions(side.input.where),
+            .prepare = side.input.prepare};
+}
+
 Tried try_input(const Grid& grid, const Partition& partition, const Model& model, const ModelSide& side,
                 const std::string& text) {
-    const InputOptions options{.points = text,
-                               .weights = {},
-                               .scaling = side.input.scaling,
-                               .where = split_conditions(side.input.where),
-                               .prepare = side.input.prepare};
+    const InputOptions options = options_of(side, text);
     const Shape shape = shape_of(grid.world(), options);
     if (shape.rows != partition.items() || (side.input.dimension > 0 && shape.columns != side.input.dimension))
         return {{},
@@ -115,6 +119,18 @@ std::vector<std::string> files_of(const Model& model, Side side, const std::stri
     for (const std::string& text : candidates(model, side, moved))
         for (std::string& file : files_named(Location::parse(text).path)) files.push_back(std::move(file));
     return files;
+}
+
+std::optional<InputOptions> find_input(const Communicator& world, const Model& model, Side side,
+                                       const std::string& moved) {
+    const ModelSide& one = model.side(side);
+    if (one.input.rows == 0) return std::nullopt;
+    for (const std::string& text : present(world, candidates(model, side, moved))) {
+        const InputOptions options = options_of(one, text);
+        const Shape shape = shape_of(world, options);
+        if (shape.rows == one.input.rows && shape.columns == one.input.dimension) return options;
+    }
+    return std::nullopt;
 }
 
 DistributedCloud read_model_cloud(const Grid& grid, const Partition& partition, const Model& model, Side side,

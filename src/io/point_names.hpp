@@ -3,27 +3,27 @@
 // Read on demand, in stripes, by whichever rank needs them.
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "convoy/communicator.hpp"
-#include "io/hdf5_handles.hpp"
-#include "io/obs_frame.hpp"
 #include "io/reader.hpp"
-#include "io/row_selection.hpp"
 
 namespace convoy::io {
 
 class PointNames {
  public:
+    PointNames(PointNames&&) noexcept;
+    PointNames& operator=(PointNames&&) noexcept;
+    ~PointNames();
+
     // Of the points that `input` has, those of its conditions only. Nothing where its file names none: other formats,
     // or a matrix whose rows are no cells. \throws InputError. Collective.
     static std::optional<PointNames> open(const Communicator& world, const InputOptions& input);
 
-    std::int64_t points() const { return points_; }
+    std::int64_t points() const;
     // Names of points [first, first + count). \throws InputError, and below
     std::vector<std::string> read(std::int64_t first, std::int64_t count);
     // What column `name` says of them, as text; empty where nothing.
@@ -32,18 +32,9 @@ class PointNames {
     std::vector<std::string> columns() const;
 
  private:
-    PointNames() = default;
-    std::vector<std::string> read(ObsColumn& column, std::int64_t first, std::int64_t count) const;
-    ObsColumn& column(const std::string& name);
-    std::vector<std::string> chosen(std::vector<std::string> all) const;
-
-    Location location_;
-    std::unique_ptr<Hdf5> file_;  // at one place, however this is moved
-    std::optional<ObsFrame> obs_;
-    std::map<std::string, ObsColumn> opened_;
-    std::shared_ptr<const RowSelection> selection_;
-    std::int64_t points_ = 0, matrix_columns_ = 0;
-    std::string chosen_columns_;  // see Preparation
+    PointNames();
+    struct Parts;
+    std::unique_ptr<Parts> parts_;
 };
 
 }  // namespace convoy::io

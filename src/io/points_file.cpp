@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -14,6 +13,7 @@
 #include "io/file_layout.hpp"
 #include "io/hdf5_attributes.hpp"
 #include "io/part_file.hpp"
+#include "io/placed_rows.hpp"
 
 namespace convoy::io {
 
@@ -22,27 +22,6 @@ namespace {
 std::int64_t bytes_needed(const PointsHead& head) {
     return (std::int64_t{1} << 20) + 8 * (head.rows * head.columns + head.self_points) + bytes_of(head.root) +
            bytes_of(head.model) + bytes_of(head.run) + static_cast<std::int64_t>(256 * head.phases.size());
-}
-
-std::int64_t offset_of(const FileLayout& layout, hid_t dataset) {
-    const haddr_t offset = H5Dget_offset(dataset);
-    layout.require(offset != HADDR_UNDEF, "placing a dataset");
-    return static_cast<std::int64_t>(offset);
-}
-
-// All of it, or a Failure.
-void write_at(const std::string& out, int file, std::int64_t offset, std::span<const double> numbers) {
-    const auto bytes = std::as_bytes(numbers);
-    for (std::size_t done = 0; done < bytes.size();) {
-        constexpr std::size_t most = std::size_t{1} << 30;
-        const ssize_t more = ::pwrite(file, bytes.data() + done, std::min(most, bytes.size() - done),
-                                      offset + static_cast<std::int64_t>(done));
-        if (more < 0 && errno == EINTR) continue;
-        if (more <= 0)
-            fail_to_write(out, "its rows could not be written", more < 0 ? std::strerror(errno) : "nothing is taken",
-                          "check the disk and its free space");
-        done += static_cast<std::size_t>(more);
-    }
 }
 
 Attributes attributes_of(const SelfPotential& self) {
@@ -82,15 +61,16 @@ void PointsFile::lay_out(const PointsHead& head) {
     const FileLayout layout{file_.out()};
     Hdf5 file = layout.create(file_.part(), std::string{points_format}, points_format_version, head.root);
     const auto extent = [](std::int64_t count) { return static_cast<hsize_t>(count); };
-    points_.offset =
-        offset_of(layout, layout.large_dataset(file.get(), "points", {extent(head.rows), extent(head.columns)}).get());
+    points_.offset = offset_of(
+        file_.out(), layout.large_dataset(file.get(), "points", {extent(head.rows), extent(head.columns)}).get());
     layout.attributes(layout.group(file.get(), "model").get(), head.model);
     layout.attributes(layout.group(file.get(), "run").get(), head.run);
     layout.group(file.get(), "inputs");
     layout.input(file.get(), "points", head.input);
     if (head.self != nullptr) {
         layout.attributes(layout.group(file.get(), "self").get(), attributes_of(*head.self));
-        self_.offset = offset_of(layout, layout.large_dataset(file.get(), "self/f", {extent(head.self_points)}).get());
+        self_.offset =
+            offset_of(file_.out(), layout.large_dataset(file.get(), "self/f", {extent(head.self_points)}).get());
     }
     std::vector<PhaseTiming> phases;
     for (const std::string& phase : head.phases) phases.push_back({phase, 0, 0, 0});
@@ -100,8 +80,9 @@ void PointsFile::lay_out(const PointsHead& head) {
 
 void PointsFile::put(Place& place, GlobalRun all, GlobalRun mine, std::span<const double> numbers) {
     CONVOY_EXPECT(static_cast<std::int64_t>(numbers.size()) == mine.count * place.width);
-    agree(file_.world(),
-          [&] { write_at(file_.out(), handle_.get(), place.offset + 8 * place.width * mine.first.value, numbers); });
+    agree(file_.world(), [&] {
+        write_at(file_.out(), handle_.get(), place.offset + 8 * place.width * mine.first.value, std::as_bytes(numbers));
+    });
     const std::uint32_t checksum = crc32c_of_all(file_.world(), crc32c(numbers),
                                                  static_cast<std::int64_t>(numbers.size_bytes()), mine.first.value);
     place.checksum = crc32c_combine(place.checksum, checksum, static_cast<std::uint64_t>(8 * place.width * all.count));

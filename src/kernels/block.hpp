@@ -86,10 +86,6 @@ const char* cpu_instruction_set();
 std::string cpu_tiling();
 
 // The picks from the whole of the summed side, of those from its parts: same rows and count in each.
-Picks best_of(const PickRule& rule, const std::vector<Picks>& parts);
-
-// The score of one draw's candidate: a standard Gumbel number that depends on nothing but these four, so that samples
-// are the same on every grid, tile and device.
-double gumbel(std::uint64_t seed, GlobalIndex stays, GlobalIndex summed, std::int64_t draw, Side side);
+Picks best_of(const std::vector<Picks>& parts);
 
 }  // namespace convoy

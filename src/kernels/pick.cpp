@@ -8,15 +8,12 @@
 
 namespace convoy {
 
-double gumbel_number(double uniform) {
-    return -std::log(-std::log(uniform));
+double Arrivals::next() {
+    sum_ -= std::log(kernels::uniform_of_bits(kernels::bits_of_draw(of_pair_, count_++)));
+    return -std::log(sum_);
 }
 
-double gumbel(std::uint64_t seed, GlobalIndex stays, GlobalIndex summed, std::int64_t draw, Side side) {
-    return gumbel_number(kernels::uniform(seed, side == Side::column, stays.value, summed.value, draw));
-}
-
-Picks best_of(const PickRule& rule, const std::vector<Picks>& parts) {
+Picks best_of(const std::vector<Picks>& parts) {
     struct Candidate {
         double score;
         std::int64_t index;
@@ -26,17 +23,16 @@ Picks best_of(const PickRule& rule, const std::vector<Picks>& parts) {
         return a.score != b.score ? a.score > b.score : a.index < b.index;
     };
     Picks best = parts.front();
-    // The slots of a row compete with each other; draws each on their own.
-    const auto group = static_cast<std::size_t>(rule.kind == PickRule::Kind::sample ? 1 : best.count);
+    const auto count = static_cast<std::size_t>(best.count);
     std::vector<Candidate> candidates;
-    for (std::size_t slot = 0; slot < best.index.size(); slot += group) {
+    for (std::size_t slot = 0; slot < best.index.size(); slot += count) {
         candidates.clear();
         for (const Picks& part : parts) {
-            for (std::size_t k = slot; k < slot + group; ++k) candidates.push_back({part.score[k], part.index[k]});
+            for (std::size_t k = slot; k < slot + count; ++k) candidates.push_back({part.score[k], part.index[k]});
         }
-        std::partial_sort(candidates.begin(), candidates.begin() + static_cast<std::ptrdiff_t>(group), candidates.end(),
+        std::partial_sort(candidates.begin(), candidates.begin() + static_cast<std::ptrdiff_t>(count), candidates.end(),
                           better);
-        for (std::size_t k = 0; k < group; ++k) {
+        for (std::size_t k = 0; k < count; ++k) {
             best.score[slot + k] = candidates[k].score;
             best.index[slot + k] = candidates[k].index;
         }
@@ -72,34 +68,37 @@ Picks no_picks(std::int64_t rows, std::int64_t count) {
 }
 
 PickCollector::PickCollector(const PickRule& rule, std::int64_t rows)
-    : rule_{rule}, picks_{no_picks(rows, rule.count)} {}
+    : rule_{rule}, picks_{no_picks(rows, rule.count)}, filled_(static_cast<std::size_t>(rows), 0) {}
 
 void PickCollector::offer(std::int64_t row, GlobalIndex stays, GlobalIndex summed, double score, Side side) {
-    const std::int64_t begin = row * rule_.count;
-    const auto put = [&](std::int64_t slot, double s, std::int64_t index) {
-        picks_.score[static_cast<std::size_t>(slot)] = s;
-        picks_.index[static_cast<std::size_t>(slot)] = index;
-    };
-    const auto beats = [&](double s, std::int64_t slot) {
-        return picks_.index[static_cast<std::size_t>(slot)] < 0 || s > picks_.score[static_cast<std::size_t>(slot)];
-    };
-    if (rule_.kind == PickRule::Kind::sample) {
-        // Gumbel-max: the largest of score + Gumbel noise is a draw from the softmax of the scores.
-        for (std::int64_t draw = 0; draw < rule_.count; ++draw) {
-            const double perturbed = score + gumbel(rule_.seed, stays, summed, draw, side);
-            if (beats(perturbed, begin + draw)) put(begin + draw, perturbed, summed.value);
-        }
+    if (rule_.kind != PickRule::Kind::sample) {
+        put(row, score, summed.value);
         return;
     }
-    // Insertion from the end: equal scores stay behind the earlier, smaller index.
-    std::int64_t slot = begin + rule_.count;
-    while (slot > begin && beats(score, slot - 1)) {
-        --slot;
-        if (slot + 1 < begin + rule_.count) {
-            put(slot + 1, picks_.score[static_cast<std::size_t>(slot)], picks_.index[static_cast<std::size_t>(slot)]);
-        }
+    if (score == -std::numeric_limits<double>::infinity()) return;  // never arrives
+    const std::uint64_t of_point = kernels::state_of_point(rule_.seed, side == Side::column, stays.value);
+    Arrivals arrivals{kernels::state_of_pair(of_point, summed.value)};
+    // An arrival that comes too late is followed by later ones.
+    while (put(row, score + arrivals.next(), summed.value)) {
     }
-    if (slot < begin + rule_.count) put(slot, score, summed.value);
+}
+
+bool PickCollector::put(std::int64_t row, double score, std::int64_t index) {
+    const auto begin = static_cast<std::ptrdiff_t>(row * rule_.count);
+    const auto scores = picks_.score.begin() + begin;
+    const auto indices = picks_.index.begin() + begin;
+    std::int64_t& filled = filled_[static_cast<std::size_t>(row)];
+    const bool full = filled == rule_.count;
+    if (full && (rule_.count == 0 || !(score > scores[filled - 1]))) return false;
+    // Insertion from the end: equal scores stay behind the earlier, smaller index.
+    std::int64_t slot = full ? filled - 1 : filled++;
+    for (; slot > 0 && score > scores[slot - 1]; --slot) {
+        scores[slot] = scores[slot - 1];
+        indices[slot] = indices[slot - 1];
+    }
+    scores[slot] = score;
+    indices[slot] = index;
+    return true;
 }
 
 }  // namespace convoy

@@ -5,12 +5,13 @@
 #include <cstdint>
 #include <span>
 #include <utility>
+#include <vector>
 
 #include "kernels/block.hpp"
 
 namespace convoy {
 
-// The score of a pair in fp64, from the points as given (for samples: before its Gumbel number). A backend that finds
+// The score of a pair in fp64, from the points as given (for samples: before its noise). A backend that finds
 // its candidates in another way judges them by this one: all pick the same.
 class PairScores {
  public:
@@ -33,6 +34,20 @@ class PairScores {
     double epsilon_;
 };
 
+// The arrivals of one pair in the race of draws (PickRule), by their noise: -log(E_1 + ... + E_k), k = 1, 2, ..., which
+// descends. score + noise is minus the logarithm of the time of arrival.
+class Arrivals {
+ public:
+    // of_pair: state_of_pair (draws.hpp)
+    explicit Arrivals(std::uint64_t of_pair) : of_pair_{of_pair} {}
+    double next();
+
+ private:
+    std::uint64_t of_pair_;
+    std::int64_t count_ = 0;
+    double sum_ = 0;
+};
+
 class PickCollector {
  public:
     PickCollector(const PickRule& rule, std::int64_t rows);
@@ -42,12 +57,13 @@ class PickCollector {
     Picks take() { return std::move(picks_); }
 
  private:
+    // Whether it is among the best of the row so far.
+    bool put(std::int64_t row, double score, std::int64_t index);
+
     PickRule rule_;
     Picks picks_;
+    std::vector<std::int64_t> filled_;  // slots of each row
 };
-
-// The standard Gumbel number that belongs to a number in (0, 1).
-double gumbel_number(double uniform);
 
 // `rows` rows of empty slots.
 Picks no_picks(std::int64_t rows, std::int64_t count);

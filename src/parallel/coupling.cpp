@@ -13,6 +13,7 @@
 #include "convoy/error.hpp"
 #include "kernels/block.hpp"
 #include "parallel/backend.hpp"
+#include "parallel/redistributed.hpp"
 
 namespace convoy {
 
@@ -278,13 +279,17 @@ std::vector<double> Coupling::shifted_sums(Side stays, const Potentials& potenti
 
 Coupling::Average Coupling::apply(Side stays, const Potentials& potentials, double epsilon, Safety safety,
                                   const Weighting& weighting) {
-    const LocalRun all = whole(local(stays));
+    return apply(stays, whole(local(stays)), potentials, epsilon, safety, weighting);
+}
+
+Coupling::Average Coupling::apply(Side stays, LocalRun range, const Potentials& potentials, double epsilon,
+                                  Safety safety, const Weighting& weighting) {
     Sums sums, part_sums;
     Average average;
     std::vector<double> part_values;
     const auto width = static_cast<std::size_t>(weighting.width);
     attempt([&] {
-        in_parts(stays, all, [&](LocalRun part) {
+        in_parts(stays, range, [&](LocalRun part) {
             block_->apply(stays, part, potentials, epsilon, safety, weighting, part_sums, part_values);
             append(part_sums.sum, sums.sum);
             append(part_sums.max, sums.max);
@@ -293,7 +298,7 @@ Coupling::Average Coupling::apply(Side stays, const Potentials& potentials, doub
         });
     });
     if (trouble_) {
-        sums = empty_sums(all.count, safety);
+        sums = empty_sums(range.count, safety);
         average.value.assign(sums.sum.size() * width, 0.0);
     }
     if (weighting.negligible > 0) sums.dropped.resize(sums.sum.size());  // a backend may leave nothing out
@@ -312,7 +317,7 @@ Coupling::Average Coupling::apply(Side stays, const Potentials& potentials, doub
         leave_if_troubled();
         return average;
     }
-    count_safe(stays, all.count);
+    count_safe(stays, range.count);
     average.log_sum = sums.max;
     max_over_sharers(stays, average.log_sum);
     for (std::size_t i = 0; i < sums.sum.size(); ++i) {
@@ -331,18 +336,21 @@ Coupling::Average Coupling::apply(Side stays, const Potentials& potentials, doub
 }
 
 Picks Coupling::pick(Side stays, const Potentials& potentials, double epsilon, const PickRule& rule) {
-    const LocalRun all = whole(local(stays));
-    Picks mine{all.count, rule.count, {}, {}}, part_picks;
-    mine.index.reserve(static_cast<std::size_t>(all.count * rule.count));
+    return pick(stays, whole(local(stays)), potentials, epsilon, rule);
+}
+
+Picks Coupling::pick(Side stays, LocalRun range, const Potentials& potentials, double epsilon, const PickRule& rule) {
+    Picks mine{range.count, rule.count, {}, {}}, part_picks;
+    mine.index.reserve(static_cast<std::size_t>(range.count * rule.count));
     mine.score.reserve(mine.index.capacity());
-    // Every draw has random numbers of its own.
-    const double work = rule.kind == PickRule::Kind::sample ? std::max(static_cast<double>(rule.count), 1.0) : 1;
+    // A random number a pair costs about as much as its logit.
+    const double work = rule.kind == PickRule::Kind::sample ? 2 : 1;
     const auto pick_part = [&](LocalRun part) {
         block_->pick(stays, part, potentials, epsilon, rule, part_picks);
         append(part_picks.index, mine.index);
         append(part_picks.score, mine.score);
     };
-    attempt([&] { in_parts(stays, all, pick_part, work); });
+    attempt([&] { in_parts(stays, range, pick_part, work); });
     leave_if_troubled();
     choose_among_sharers(stays, rule, mine);
     return mine;
@@ -370,7 +378,7 @@ void Coupling::choose_among_sharers(Side stays, const PickRule& rule, Picks& min
             parts.back().index.assign(indices.begin() + at, indices.begin() + at + slots);
             parts.back().score.assign(scores.begin() + at, scores.begin() + at + slots);
         }
-        const Picks best = best_of(rule, parts);
+        const Picks best = best_of(parts);
         std::ranges::copy(best.index, index);
         std::ranges::copy(best.score, score);
     }
@@ -438,13 +446,7 @@ void Coupling::move_source(std::vector<double> points) {
 }
 
 DistributedCloud Coupling::redistributed(Side side) const {
-    const DistributedCloud& from = cloud(side);
-    DistributedCloud to{Partition::even(from.partition.items(), grid_.parts(other(side))), {}};
-    to.local.rows = to.partition.count(grid_.part(other(side)));
-    to.local.dimension = from.local.dimension;
-    to.local.points = redistribute(grid_, side, from.partition, to.partition, from.local.dimension, from.local.points);
-    to.local.weights = redistribute(grid_, side, from.partition, to.partition, 1, from.local.weights);
-    return to;
+    return convoy::redistributed(grid_, side, cloud(side));
 }
 
 double Coupling::cost_range_bound() const {

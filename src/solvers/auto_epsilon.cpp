@@ -12,6 +12,7 @@
 #include "convoy/map.hpp"
 #include "convoy/progot.hpp"
 #include "convoy/self_problem.hpp"
+#include "parallel/redistributed.hpp"
 
 namespace convoy {
 
@@ -73,17 +74,6 @@ Split split_target(const Coupling& coupling, std::uint64_t seed) {
     return split;
 }
 
-// From the target's distribution to the source's.
-DistributedCloud as_source(const Grid& grid, const DistributedCloud& cloud) {
-    DistributedCloud rows{Partition::even(cloud.partition.items(), grid.parts(Side::row)), {}};
-    rows.local.rows = rows.partition.count(grid.part(Side::row));
-    rows.local.dimension = cloud.local.dimension;
-    rows.local.points =
-        redistribute(grid, Side::column, cloud.partition, rows.partition, rows.local.dimension, cloud.local.points);
-    rows.local.weights = redistribute(grid, Side::column, cloud.partition, rows.partition, 1, cloud.local.weights);
-    return rows;
-}
-
 // Root mean square of z - T(z), under the held-out weights.
 double identity_error(Coupling& unseen, std::span<const double> g, double epsilon) {
     const std::vector<double> mapped = entropic_map(unseen, Side::row, g, epsilon);
@@ -117,7 +107,7 @@ AutoEpsilon choose_epsilons(const Coupling& coupling, const AutoEpsilonOptions& 
     Split split;
     if (!all_kept) {
         split = split_target(coupling, options.seed);
-        held_out = as_source(coupling.grid(), split.held);
+        held_out = redistributed(coupling.grid(), Side::column, split.held);
     }
     found.held_out = held_out->partition.items();
     Coupling unseen = coupling.with(Side::row, std::move(*held_out));

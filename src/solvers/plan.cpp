@@ -348,12 +348,14 @@ Plan resolve_plan(const Communicator& world, const PlanRequest& request) {
     world.broadcast(plan.instruction_set);
 
     plan.explain = fmt::format(
-        "plan: {}, {} thread{} a rank, {} precision, {}{}{}; start {}{}, {}; about {} a rank (limit {}){}",
+        "plan: {}, {} thread{} a rank, {} precision, {}{}{}{}; about {} a rank (limit {}){}",
         grid_in_words(plan, request, world.size()), plan.threads, plan.threads == 1 ? "" : "s",
         plan.precision == Precision::single ? "single" : "double", backend_in_words(plan.backend, plan.instruction_set),
-        device_in_words(plan.backend, plan.stream_points), products_in_words(plan, request), request.start,
-        request.annealing ? " with annealing" : "", name_of(plan.acceleration), in_bytes(plan.memory),
-        in_bytes(plan.memory_limit),
+        device_in_words(plan.backend, plan.stream_points), products_in_words(plan, request),
+        request.start.empty() ? ""
+                              : fmt::format("; start {}{}, {}", request.start,
+                                            request.annealing ? " with annealing" : "", name_of(plan.acceleration)),
+        in_bytes(plan.memory), in_bytes(plan.memory_limit),
         device_memory_in_words(plan.backend, plan.device_memory, plan.device_memory_limit));
     plan.attributes = {{"grid", plan.grid.name()},
                        {"ranks", std::int64_t{world.size()}},
@@ -364,11 +366,14 @@ Plan resolve_plan(const Communicator& world, const PlanRequest& request) {
                        {"cache", std::string{plan.keep_products ? "on" : "off"}},
                        {"cache_bytes_per_rank", plan.products},
                        {"tiles", tiling_of(plan.backend)},
-                       {"start", request.start},
-                       {"annealing", std::string{request.annealing ? "on" : "off"}},
-                       {"acceleration", name_of(plan.acceleration)},
                        {"memory_per_rank_estimate", plan.memory},
                        {"memory_per_rank_limit", plan.memory_limit}};
+    if (!request.start.empty()) {
+        const auto at = plan.attributes.end() - 2;
+        plan.attributes.insert(at, {{"start", request.start},
+                                    {"annealing", std::string{request.annealing ? "on" : "off"}},
+                                    {"acceleration", name_of(plan.acceleration)}});
+    }
     for (auto& attribute : device_attributes(plan.backend, request.devices, plan.stream_points, plan.device_memory))
         plan.attributes.push_back(std::move(attribute));
     return plan;

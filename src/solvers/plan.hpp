@@ -44,7 +44,7 @@ struct PlanRequest {
     std::optional<double> memory;  // bytes a rank may use; nothing: its share of what this node has
     std::optional<int> threads;    // of a rank; nothing: OMP_NUM_THREADS, else the node's cores shared by its ranks
     Cache cache = Cache::automatic;
-    std::string start = "auto";  // its name, or the file whose potentials are taken
+    std::string start = "auto";  // its name, or the file whose potentials are taken; empty: nothing is solved
     bool annealing = true;
     HeldMore more;
     std::optional<Acceleration> acceleration;  // nothing: coarse where there are pairs enough, else anderson

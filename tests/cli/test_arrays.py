@@ -322,6 +322,58 @@ class Broken(ArraysTest):
         self.refuse("a.idx.gz", "truncated")
         self.refuse("a.idx#x", "no 'x'")
 
+    def test_numbers_that_are_not_finite(self):
+        a = np.arange(24.0).reshape(4, 6)
+        a[3, 1] = np.nan
+        self.save("c.npy", a)
+        self.save("f.npy", np.asfortranarray(a.astype(">f4")))
+        np.savez(self.folder / "s.npz", x=a)
+        np.savez_compressed(self.folder / "p.npz", x=a)
+        (self.folder / "t.safetensors").write_bytes(safetensors(f2=a.astype("f2"), bf=("BF16", a.shape, bfloat16(a))))
+        (self.folder / "a.idx").write_bytes(idx(a))
+        (self.folder / "a.idx.gz").write_bytes(gzip.compress(idx(a)))
+        (self.folder / "a.raw").write_bytes(a.astype(">f8").tobytes())
+        with h5py.File(self.folder / "a.h5", "w") as file:
+            file["X"] = a
+        for name in ("c.npy", "f.npy", "s.npz#x", "p.npz#x", "t.safetensors#f2", "t.safetensors#bf", "a.idx", "a.idx.gz",
+                     "a.raw#float64be:6", "a.h5#X"):
+            with self.subTest(name):
+                self.refuse(name, "1 value that is not finite", "row 3, column 1", ranks=3)
+        for options in (("--columns", ":1"), ("--columns", "2:"), ("--columns", "0,5:")):
+            self.assertEqual(self.run_program("check", "c.npy", *options).code, 0)
+        ending = self.run_program("check", "c.npy", "--transpose", "--columns", "3", ranks=3)
+        self.assert_refused(ending, "row 3, column 1")
+
+    def test_swapped_bytes(self):
+        """Of a header: a shape that no file has. Of numbers, only where the result is none."""
+        good = idx(np.zeros((3, 2), "u1"))
+        (self.folder / "a.idx").write_bytes(good[:4] + struct.pack("<2I", 3, 2) + good[12:])
+        self.refuse("a.idx", "truncated")
+        (self.folder / "a.idx").write_bytes(good[:4][::-1] + good[4:])
+        self.refuse("a.idx", "no IDX")
+        good = safetensors(x=np.zeros((3, 2), "f4"))
+        (self.folder / "a.safetensors").write_bytes(good[:8][::-1] + good[8:])
+        self.refuse("a.safetensors", "longer than")
+        (self.folder / "a.raw").write_bytes(np.full(6, 240 * 2.0 ** 120, "f4").tobytes() + b"\x7f\x80\0\1" * 6)
+        self.refuse("a.raw#float32be:6", "not finite")
+
+    def test_of_npy(self):
+        whole = (b"\x93NUMPY\1\0", "{'descr': '%s', 'fortran_order': %s, 'shape': %s, }")
+        for descr, order, shape, word in (("<f8", "False", "(4611686018427387904, 4)", ""),
+                                          ("<f8", "False", "(9223372036854775808,)", ""),
+                                          ("<f8", "False", "(-1, 4)", ""), ("<f8", "False", "(2, 0)", ""),
+                                          ("<f8", "False", "()", ""), ("<c16", "False", "(1, 2)", ""),
+                                          ("|O", "False", "(1, 2)", ""), ("<f8", "Maybe", "(1, 2)", ""),
+                                          ("<f8", "False", "(1, 2", ""), ("<U9", "False", "(1, 2)", "")):
+            text = (whole[1] % (descr, order, shape)).encode()
+            (self.folder / "a.npy").write_bytes(whole[0] + struct.pack("<H", len(text)) + text + b"\0" * 32)
+            with self.subTest(descr=descr, order=order, shape=shape):
+                self.refuse("a.npy", word)
+        (self.folder / "a.npy").write_bytes(whole[0] + b"\xff\xff" + b" " * 50)
+        self.refuse("a.npy")
+        (self.folder / "a.npy").write_bytes(b"\x93NUMPX" + b" " * 50)
+        self.refuse("a.npy")
+
     def test_of_cifar(self):
         images = np.zeros((4, 3, 32, 32), "u1")
         (self.folder / "a.bin").write_bytes(cifar(images, [1, 2, 3, 10]))

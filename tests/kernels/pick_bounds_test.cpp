@@ -88,7 +88,7 @@ TEST_P(Bounds, EncloseTheScores) {
     const Setting s{c};
     for (const bool keep_products : {false, true}) {
         if (keep_products && !s.cost.uses_products()) continue;
-        for (const PickRule::Kind kind : {PickRule::Kind::top, PickRule::Kind::hard}) {
+        for (const PickRule::Kind kind : {PickRule::Kind::top, PickRule::Kind::sample, PickRule::Kind::hard}) {
             for (const double epsilon : {s.epsilon, 1e-3 * s.epsilon, test::infinity}) {
                 const double single = largest_share<float>(s, keep_products, kind, epsilon);
                 largest_share<double>(s, keep_products, kind, epsilon);

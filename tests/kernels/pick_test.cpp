@@ -9,10 +9,12 @@
 #include <random>
 #include <string>
 #include <tuple>
+#include <utility>
 
 #include "hwy/targets.h"
 #include "kernels/agreement.hpp"
 #include "kernels/draws.hpp"
+#include "kernels/pick.hpp"
 
 namespace convoy {
 namespace {
@@ -359,48 +361,200 @@ TEST(Draws, HaveUniformNumbersBetweenNoughtAndOne) {
     EXPECT_EQ(kernels::uniform_of_bits(std::uint64_t{1} << 63), 0.5);
 }
 
-// Sums to its mean within four standard deviations; every entry with its probability.
-TEST(Draws, ComeFromTheConditionalPlan) {
-    for (const double epsilon : {0.02, 0.3, 10.0}) {
-        const Setting s{{"sqeuclidean", 3, 60, 2, epsilon, true}};
-        const Problem problem{s};
-        constexpr std::int64_t draws = 40000;
-        for (const auto& block : problem.blocks({false})) {
-            Picks picks;
-            block->pick(Side::row, {LocalIndex{0}, 3}, {s.f, s.g}, s.epsilon, {PickRule::Kind::sample, draws, 11},
-                        picks);
-            for (std::int64_t i = 0; i < 3; ++i) {
-                std::vector<double> p(60), seen(60, 0.0);
-                double total = 0;
-                for (std::int64_t j = 0; j < 60; ++j) {
-                    const auto at = static_cast<std::size_t>(j);
-                    const double c = s.cost(s.source.point(i), s.target.point(j));
-                    p[at] =
-                        s.target.weights[at] * std::exp((s.f[static_cast<std::size_t>(i)] + s.g[at] - c) / s.epsilon);
-                    total += p[at];
+// The race as it is defined (PickRule), without an early end: `count` arrivals of every pair, in order.
+Picks race(const Problem& problem, const PickRule& rule, Side side, LocalRun range) {
+    const PairScores scores{problem.problem, side, {problem.f, problem.g}, problem.epsilon, rule};
+    Picks picks{range.count, rule.count, {}, {}};
+    for (std::int64_t i = range.first.value; i < range.first.value + range.count; ++i) {
+        std::vector<std::pair<double, std::int64_t>> arrivals;
+        for (std::int64_t j = 0; j < problem.all(other(side)).count; ++j) {
+            if (!scores.has_mass(j)) continue;
+            const std::int64_t number = scores.summed_number(j).value;
+            double sum = 0;
+            for (std::int64_t k = 0; k < rule.count; ++k) {
+                sum += -std::log(
+                    kernels::uniform(rule.seed, side == Side::column, scores.staying_number(i).value, number, k));
+                arrivals.emplace_back(scores(i, j) - std::log(sum), number);
+            }
+        }
+        std::ranges::sort(arrivals, [](const auto& a, const auto& b) {
+            return a.first != b.first ? a.first > b.first : a.second < b.second;
+        });
+        for (std::size_t k = 0; k < static_cast<std::size_t>(rule.count); ++k) {
+            picks.score.push_back(arrivals[k].first);
+            picks.index.push_back(arrivals[k].second);
+        }
+    }
+    return picks;
+}
+
+// Rows of a dull plan, of a sharp one, and one where nearly all mass is one pair's.
+std::vector<Problem> problems_to_draw_from(const Setting (&settings)[3]) {
+    std::vector<Problem> problems;
+    for (const Setting& s : settings) problems.emplace_back(s);
+    problems.back().g[41] += 1.0 + 7 * problems.back().epsilon;
+    return problems;
+}
+
+class Drawing : public testing::Test {
+ protected:
+    const Setting settings[3] = {Setting{{"sqeuclidean", 3, 60, 2, 10.0, true}},
+                                 Setting{{"sqeuclidean", 3, 60, 2, 0.02, true}},
+                                 Setting{{"sqeuclidean", 3, 60, 2, 0.3, true}}};
+    const std::vector<Problem> problems = problems_to_draw_from(settings);
+
+    // The conditional plan of row i.
+    static std::vector<double> row_of_plan(const Problem& problem, std::int64_t i) {
+        const PairScores scores{problem.problem, Side::row, {problem.f, problem.g}, problem.epsilon, {}};
+        std::vector<double> p(static_cast<std::size_t>(problem.all(Side::column).count), 0.0);
+        double total = 0;
+        for (std::size_t j = 0; j < p.size(); ++j) {
+            const auto column = static_cast<std::int64_t>(j);
+            if (scores.has_mass(column)) total += p[j] = std::exp(scores(i, column));
+        }
+        for (double& x : p) x /= total;
+        return p;
+    }
+
+    // Cells of fewer than ten expected go together.
+    static void expect_probabilities(const std::vector<double>& p, const std::vector<double>& seen) {
+        double draws = 0, chi_squared = 0, freedom = -1, rare_expected = 0, rare_seen = 0;
+        for (const double s : seen) draws += s;
+        const auto add = [&](double expected, double counted) {
+            chi_squared += (counted - expected) * (counted - expected) / expected;
+            ++freedom;
+        };
+        for (std::size_t j = 0; j < p.size(); ++j) {
+            EXPECT_TRUE(p[j] > 0 || seen[j] == 0);
+            if (draws * p[j] >= 10) {
+                add(draws * p[j], seen[j]);
+            } else {
+                rare_expected += draws * p[j];
+                rare_seen += seen[j];
+            }
+        }
+        if (rare_expected >= 10) add(rare_expected, rare_seen);
+        // Mean `freedom`, variance twice that: five standard deviations, for fixed seeds.
+        EXPECT_LT(chi_squared, freedom + 5 * std::sqrt(2 * std::max(freedom, 0.0)) + 5);
+    }
+};
+
+TEST_F(Drawing, TakesTheFirstArrivalsOfTheRace) {
+    for (const Problem& problem : problems) {
+        for (const Side side : {Side::row, Side::column}) {
+            const LocalRun range{LocalIndex{0}, 3};
+            for (const std::int64_t count : {1, 2, 7, 64, 300}) {
+                SCOPED_TRACE(count);
+                const PickRule rule{PickRule::Kind::sample, count, 5};
+                Picks picks;
+
+                make_reference_block(problem.problem)
+                    ->pick(side, range, {problem.f, problem.g}, problem.epsilon, rule, picks);
+
+                expect_same(picks, race(problem, rule, side, range));
+            }
+        }
+    }
+}
+
+TEST_F(Drawing, OfFewIsTheBeginningOfMany) {
+    for (const Problem& problem : problems) {
+        auto blocks = problem.blocks({false});
+        blocks.push_back(make_reference_block(problem.problem));
+        for (const auto& block : blocks) {
+            const LocalRun rows = problem.all(Side::row);
+            const Potentials potentials{problem.f, problem.g};
+            Picks many, few;
+            block->pick(Side::row, rows, potentials, problem.epsilon, {PickRule::Kind::sample, 300, 5}, many);
+            for (const std::int64_t count : {1, 2, 16, 129}) {
+                block->pick(Side::row, rows, potentials, problem.epsilon, {PickRule::Kind::sample, count, 5}, few);
+                for (std::int64_t slot = 0; slot < rows.count * count; ++slot) {
+                    const auto at = static_cast<std::size_t>(slot / count * 300 + slot % count);
+                    EXPECT_EQ(few.index[static_cast<std::size_t>(slot)], many.index[at]);
+                    EXPECT_EQ(few.score[static_cast<std::size_t>(slot)], many.score[at]);
                 }
-                for (std::int64_t k = 0; k < draws; ++k)
-                    ++seen[static_cast<std::size_t>(picks.index[static_cast<std::size_t>(i * draws + k)] - 1000)];
-                double chi_squared = 0, freedom = -1, rare_expected = 0, rare_seen = 0;
-                const auto add = [&](double expected, double counted) {
-                    chi_squared += (counted - expected) * (counted - expected) / expected;
-                    ++freedom;
-                };
-                for (std::size_t j = 0; j < 60; ++j) {
-                    const double expected = static_cast<double>(draws) * p[j] / total;
-                    EXPECT_TRUE(expected > 0 || seen[j] == 0);
-                    // Cells of fewer than ten go together.
-                    if (expected >= 10) {
-                        add(expected, seen[j]);
-                    } else {
-                        rare_expected += expected;
-                        rare_seen += seen[j];
+            }
+        }
+    }
+}
+
+// Whatever the number of draws, and of each draw by itself: the first and the last.
+TEST_F(Drawing, ComesFromTheConditionalPlan) {
+    for (const Problem& problem : problems) {
+        for (const auto& block : problem.blocks({false})) {
+            for (const std::int64_t count : {1, 2, 16, 5000}) {
+                SCOPED_TRACE(count);
+                const auto rounds = static_cast<std::uint64_t>(std::max<std::int64_t>(10000 / count, 4));
+                std::vector<double> seen[3], first[3], last[3];
+                for (auto* counted : {&seen, &first, &last}) std::ranges::fill(*counted, std::vector<double>(60, 0.0));
+                for (std::uint64_t seed = 0; seed < rounds; ++seed) {
+                    Picks picks;
+                    block->pick(Side::row, {LocalIndex{0}, 3}, {problem.f, problem.g}, problem.epsilon,
+                                {PickRule::Kind::sample, count, 1000 * seed + static_cast<std::uint64_t>(count)},
+                                picks);
+                    for (std::int64_t i = 0; i < 3; ++i) {
+                        const auto number = [&](std::int64_t k) {
+                            return static_cast<std::size_t>(picks.index[static_cast<std::size_t>(i * count + k)] -
+                                                            problem.problem.first_column.value);
+                        };
+                        for (std::int64_t k = 0; k < count; ++k) ++seen[i][number(k)];
+                        ++first[i][number(0)];
+                        ++last[i][number(count - 1)];
                     }
                 }
-                if (rare_expected >= 10) add(rare_expected, rare_seen);
-                // Mean `freedom`, variance twice that: five standard deviations, for a fixed seed.
-                EXPECT_LT(chi_squared, freedom + 5 * std::sqrt(2 * freedom) + 5) << "epsilon " << epsilon;
+                for (std::int64_t i = 0; i < 3; ++i) {
+                    const std::vector<double> p = row_of_plan(problem, i);
+                    for (const auto* counted : {&seen, &first, &last}) expect_probabilities(p, (*counted)[i]);
+                }
             }
+        }
+    }
+}
+
+// With replacement, each whatever the one before it was: all pairs of neighbours, with the product of probabilities.
+TEST_F(Drawing, IsIndependentOfTheDrawsBefore) {
+    const Setting s{{"sqeuclidean", 3, 4, 2, 0.5, true}};
+    const Problem problem{s};
+    for (const auto& block : problem.blocks({false})) {
+        for (const std::int64_t count : {2, 5, 20}) {
+            SCOPED_TRACE(count);
+            std::vector<double> seen[3];
+            std::ranges::fill(seen, std::vector<double>(16, 0.0));
+            for (std::uint64_t seed = 0; seed < 5000; ++seed) {
+                Picks picks;
+                block->pick(Side::row, {LocalIndex{0}, 3}, {s.f, s.g}, s.epsilon, {PickRule::Kind::sample, count, seed},
+                            picks);
+                for (std::int64_t i = 0; i < 3; ++i) {
+                    // The last two: neighbouring pairs of one row are not independent of each other.
+                    const std::int64_t* const end = picks.index.data() + (i + 1) * count;
+                    const std::int64_t zero = problem.problem.first_column.value;
+                    ++seen[i][static_cast<std::size_t>((end[-2] - zero) * 4 + end[-1] - zero)];
+                }
+            }
+            for (std::int64_t i = 0; i < 3; ++i) {
+                const std::vector<double> p = row_of_plan(problem, i);
+                std::vector<double> both;
+                for (const double x : p)
+                    for (const double y : p) both.push_back(x * y);
+                expect_probabilities(both, seen[i]);
+            }
+        }
+    }
+}
+
+TEST(Draws, NeverTakeWhatHasNoMass) {
+    for (const bool any : {false, true}) {
+        Setting s{{"sqeuclidean", 3, 20, 2, 0.5, true}};
+        std::ranges::fill(s.target.weights, 0.0);
+        if (any) s.target.weights[7] = 1;
+        const Problem problem{s};
+        auto blocks = problem.blocks({false, true});
+        blocks.push_back(make_reference_block(problem.problem));
+        for (const auto& block : blocks) {
+            Picks picks;
+            block->pick(Side::row, {LocalIndex{0}, 3}, {s.f, s.g}, s.epsilon, {PickRule::Kind::sample, 30, 3}, picks);
+            for (const std::int64_t index : picks.index)
+                EXPECT_EQ(index, any ? problem.problem.first_column.value + 7 : -1);
         }
     }
 }

@@ -208,6 +208,15 @@ TEST(Coupling, PicksTheSmallerIndexOfEqualPointsOfSeveralRanks) {
     }
 }
 
+TEST(Coupling, DrawsTheSameOnEveryGridWhereOnePairHasNearlyAllMass) {
+    Whole whole{{7, 31}, "sqeuclidean"};
+    whole.g[12] += 40 * whole.epsilon;
+    for (Coupling& coupling : couplings(whole, Precision::single)) {
+        for (const std::int64_t count : {1, 5, 200})
+            expect_reference_picks(whole, coupling, {PickRule::Kind::sample, count, 11}, Side::row);
+    }
+}
+
 TEST(Coupling, PicksInPartsThatAreReported) {
     // More slots than ranks exchange at once.
     const Whole whole{{270, 6}, "sqeuclidean"};

@@ -96,9 +96,9 @@ PickBounds<T>::PickBounds(const BlockPoints<T>& of, const BlockProblem& problem,
     cost_unit = hard || divided ? 1 : 0;
     own = kernels::own_terms_count(form) && cost_unit > 0;
     form_potentials(stays == Side::row ? potentials.g : potentials.f, !hard);
-    choose_unit();
+    choose_unit(rule.kind == PickRule::Kind::sample ? energy : 0);
     round_potentials();
-    // The Gumbel number, 37 at most, its logarithms and the sum with a score: a few roundings each.
+    // The noise, 37 at most in size, and its sum with a score: a few roundings each.
     if (rule.kind == PickRule::Kind::sample) draw_error = unit * energy * 1e-12;
 }
 
@@ -163,13 +163,13 @@ void PickBounds<T>::form_potentials(std::span<const double> of_summed, bool with
     largest_potential = largest;
 }
 
-// Brings logits near 1, and sees whether everything on the way to them is in range.
+// Brings logits and their noise near 1, and sees whether everything on the way to them is in range.
 template <class T>
-void PickBounds<T>::choose_unit() {
+void PickBounds<T>::choose_unit(double noise) {
     const double r = points->sides[0].largest_norm, q = points->sides[1].largest_norm;
     const bool products = kernels::own_terms_count(form);
     const double of_costs = products ? factor * r * q : cost.range_bound(r, q);
-    const double scale = std::max(largest_potential, cost_unit * of_costs);
+    const double scale = std::max({largest_potential, cost_unit * of_costs, noise});
     if (scale > 0) unit = std::exp2(-std::ilogb(scale));
     cost_unit *= unit;
     multiplier = cost_unit * factor * (form == PairForm::kept ? 1 / points->kept->unit() : 1);

@@ -86,7 +86,7 @@ struct PickBounds {
     double own_term(std::int64_t i) const { return own ? staying->own[static_cast<std::size_t>(i)] : 0; }     // K V_i
     bool has_mass(std::size_t j) const { return summed->log_weights[j] > -std::numeric_limits<double>::infinity(); }
     void form_potentials(std::span<const double> of_summed, bool with_weights);
-    void choose_unit();
+    void choose_unit(double noise);
     void round_potentials();
 
     const BlockPoints<T>* points;

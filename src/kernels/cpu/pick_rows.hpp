@@ -25,13 +25,14 @@ struct Scored {
     }
 };
 
-// The `count` best entries of each of several rows.
+// The `count` best entries of each of several rows. In draws these are arrivals of pairs, each an entry by itself: its
+// logit is the pair's with the noise that it comes with.
 template <class T>
 class BestOfRows {
  public:
-    // most: entries that a row may have. Everything that is ever needed is allocated here.
-    BestOfRows(const PickBounds<T>& bounds, const PairScores& scores, std::int64_t rows, std::int64_t count,
-               std::int64_t most);
+    // most: points that a row may have. Everything that is ever needed is allocated here.
+    BestOfRows(const PickBounds<T>& bounds, const PairScores& scores, const PickRule& rule, Side stays,
+               std::int64_t rows, std::int64_t most);
 
     // Slot r takes the row i; or stays empty, and lets nothing pass.
     void begin(std::int64_t r, std::int64_t i);
@@ -42,6 +43,10 @@ class BestOfRows {
     void expect(std::int64_t r, T lower);
     // logit: a kernel's, of entry j.
     void offer(std::int64_t r, T logit, std::int64_t j);
+    // Likewise, of a pair whose arrivals in the race of draws take part.
+    void offer_arrivals(std::int64_t r, T logit, std::int64_t j);
+    // What find_arrivals needs to know of a panel that begins with slot r.
+    void fill(std::int64_t r, RaceTile<T>& tile) const;
     // The best in order, at most `count`; before that says whether the row must be looked at in another way, since no
     // bounds hold in it.
     bool look_closer(std::int64_t r) const { return rows_[static_cast<std::size_t>(r)].look_closer; }
@@ -51,14 +56,22 @@ class BestOfRows {
     struct Candidate {
         T upper;
         std::int64_t j;
+        double noise;  // nought but in draws
     };
     struct Row {
         std::int64_t i = 0, candidates = 0, best = 0;
         T margin = 0;  // 2 A_i
         bool look_closer = false;
     };
+    struct Pair {
+        std::int64_t i, j;
+        double score;
+    };
     Candidate* candidates(std::int64_t r) { return candidates_.data() + r * capacity_; }
     Scored* best(std::int64_t r) { return best_.data() + r * count_; }
+    bool too_late(std::int64_t r, std::int64_t j, double noise);
+    void close(std::int64_t r);
+    void keep(std::int64_t r, const Candidate& candidate, T lower);
     void keep_lower(std::int64_t r, T lower);
     void raise(std::int64_t r, T limit) { limits_[r] = std::max(limits_[r], limit); }
     void sift(std::int64_t r);
@@ -66,60 +79,18 @@ class BestOfRows {
 
     const PickBounds<T>& bounds_;
     const PairScores& scores_;
+    bool draws_, columns_stay_;
+    std::uint64_t seed_;
     std::int64_t count_, capacity_;
+    double noise_unit_;  // of noise in logits
+    T unit_;             // of noise of log 2, rounded upwards
+    Aligned<std::uint64_t> states_;
     std::vector<Row> rows_;
     std::vector<Candidate> candidates_;
     std::vector<T> reached_;  // of each row the `count` largest lower bounds
     std::vector<Scored> best_, together_;
+    Pair last_{-1, -1, 0};  // that was scored
     Aligned<T> limits_;
-};
-
-// Draws from each of several rows: what each has reached, and by which entry.
-template <class T>
-class DrawsOfRows {
- public:
-    DrawsOfRows(const PickBounds<T>& bounds, const PairScores& scores, const PickRule& rule, Side stays,
-                std::int64_t rows, std::int64_t panel);
-
-    // index, score: where the results of row i go, one of each a draw; empty slots as yet.
-    void begin(std::int64_t r, std::int64_t i, std::int64_t* index, double* score);
-    void leave_empty(std::int64_t r);
-    // What kernels need to know of a panel that begins with slot r. `wide`: of DrawsOfEntry.
-    bool wide() const { return wide_; }
-    void fill(std::int64_t r, DrawTile<T>& tile) const;
-    const T* hopeless() const { return hopeless_.get(); }
-    // logit: a kernel's, of entry j, which may win draws.
-    void offer(std::int64_t r, T logit, std::int64_t j);
-    // Entry j takes part in all draws, exactly.
-    void enter(std::int64_t r, std::int64_t j);
-    // After a tile: what the draws have reached counts from now on.
-    void look_back();
-    bool look_closer(std::int64_t r) const { return rows_[static_cast<std::size_t>(r)].look_closer; }
-
- private:
-    struct Row {
-        std::int64_t i = 0;
-        std::int64_t* index = nullptr;
-        double* score = nullptr;
-        bool look_closer = false, changed = false;
-    };
-    std::int64_t at(std::int64_t r, std::int64_t draw) const {
-        return wide_ ? r * stride_ + draw : (r / panel_ * draws_ + draw) * panel_ + r % panel_;
-    }
-    void close(std::int64_t r);
-    void take_part(std::int64_t r, std::int64_t j, std::int64_t draw, std::uint64_t random, double score);
-
-    const PickBounds<T>& bounds_;
-    const PairScores& scores_;
-    const PickKernels<T>& kernels_;
-    std::uint64_t seed_;
-    bool columns_stay_, wide_;
-    std::int64_t draws_, stride_, panel_;
-    T unit_;  // of log 2 in logits
-    std::vector<Row> rows_;
-    Aligned<std::uint64_t> states_;
-    Aligned<T> limits_, hopeless_;
-    std::vector<std::int32_t> found_;
 };
 
 }  // namespace convoy::cpu

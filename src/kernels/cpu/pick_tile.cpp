@@ -1,15 +1,15 @@
 // See pick_tile.hpp. Everything between HWY_BEFORE_NAMESPACE and HWY_AFTER_NAMESPACE is compiled once per instruction
 // set.
 //
-// Draws: an entry wins only if logit + Gumbel number reaches what the draw has so far. A pair's Gumbel number takes two
-// logarithms in fp64; whether it can be large enough is seen from the bits of its uniform number u alone. Since
-// -ln u >= 1 - u,
+// Draws: a pair's first arrival is in time only if logit + Gumbel number reaches what the row has so far. The Gumbel
+// number takes two logarithms in fp64; whether it can be large enough is seen from the bits of its uniform number u
+// alone. Since -ln u >= 1 - u,
 //
 //     gumbel = -ln(-ln u) <= -ln(1 - u),
 //
 // and 1 - u is, but for a last bit, the complement of the random bits as a binary fraction v. Its logarithm is bounded
 // from below by its floating-point form: log2((1 + m) 2^e) >= m + e, an integer read as a fixed-point number. Near
-// u = 1, where draws are won, that is within 0.09 of the truth; about one entry a draw and row passes in the end.
+// u = 1, where races are won, that is within 0.09 of the truth.
 
 #include "kernels/cpu/pick_tile.hpp"
 
@@ -141,84 +141,53 @@ HWY_INLINE auto GumbelBound(Tag<float> d, const V (&random)[2]) {
 }
 #endif
 
-// Which entries of one column may win some draw. Both vectors of the panel go step by step together.
+// Which entries of one column arrive too late. Both vectors of the panel go step by step together.
 template <class T, class V, class M>
-HWY_INLINE void MayWin(const DrawTile<T>& tile, std::int64_t j, const V (&logits)[2], M (&may_win)[2]) {
+HWY_INLINE void TooLate(const RaceTile<T>& tile, std::int64_t j, const V (&logits)[2], const V (&limits)[2],
+                        M (&late)[2]) {
     const Tag<T> d;
     const hn::ScalableTag<std::uint64_t> d64;
     using V64 = hn::Vec<decltype(d64)>;
     constexpr int parts = bit_vectors<T>;
-    const auto lanes = static_cast<std::int64_t>(hn::Lanes(d)), lanes64 = static_cast<std::int64_t>(hn::Lanes(d64));
+    const auto lanes64 = static_cast<std::int64_t>(hn::Lanes(d64));
     const V64 number = hn::Set(d64, static_cast<std::uint64_t>(tile.first + j));
     const V unit = hn::Set(d, tile.unit);
-    V64 pair[2][parts], random[2][parts];
+    V64 random[2][parts];
     for (int k = 0; k < 2 * parts; ++k) {
-        pair[k / parts][k % parts] = Mixed(hn::Xor(hn::Load(d64, tile.states + k * lanes64), number));
+        const V64 of_pair = Mixed(hn::Xor(hn::Load(d64, tile.states + k * lanes64), number));
+        random[k / parts][k % parts] = Mixed<true>(of_pair);  // of draw 0
     }
-    M loses[2] = {hn::Eq(unit, unit), hn::Eq(unit, unit)};
-    for (std::int64_t draw = 0; draw < tile.draws; ++draw) {
-        const V64 number_of_draw = hn::Set(d64, static_cast<std::uint64_t>(draw));
-        for (int k = 0; k < 2 * parts; ++k) {
-            random[k / parts][k % parts] = Mixed<true>(hn::Xor(pair[k / parts][k % parts], number_of_draw));
-        }
-        for (int half = 0; half < 2; ++half) {
-            const V reached = hn::MulAdd(unit, GumbelBound(d, random[half]), logits[half]);
-            loses[half] = hn::And(loses[half], hn::Le(reached, hn::Load(d, tile.limits + (2 * draw + half) * lanes)));
-        }
+    for (int half = 0; half < 2; ++half) {
+        late[half] = hn::Le(hn::MulAdd(unit, GumbelBound(d, random[half]), logits[half]), limits[half]);
     }
-    for (int half = 0; half < 2; ++half) may_win[half] = hn::And(may_win[half], hn::Not(loses[half]));
 }
 
 template <class T>
-std::int64_t FindForDraws(const DrawTile<T>& tile, Found<T>* found) {
+std::int64_t FindArrivals(const RaceTile<T>& tile, Found<T>* found) {
     const Tag<T> d;
     using V = hn::Vec<Tag<T>>;
     using M = hn::Mask<Tag<T>>;
     const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
-    const V hopeless[2] = {hn::Load(d, tile.hopeless), hn::Load(d, tile.hopeless + lanes)};
+    const V limits[2] = {hn::Load(d, tile.limits), hn::Load(d, tile.limits + lanes)};
+    // Logits of at most this are late whatever their random numbers.
+    const V most = hn::Set(d, static_cast<T>(largest_gumbel) * tile.unit);
+    const V hopeless[2] = {hn::Sub(limits[0], most), hn::Sub(limits[1], most)};
     Found<T>* next = found;
     for (std::int64_t j = 0; j < tile.columns; ++j) {
         const T* const at = tile.logits + 2 * j * lanes;
         const V logits[2] = {hn::Load(d, at), hn::Load(d, at + lanes)};
-        M may_win[2] = {hn::Not(hn::Le(logits[0], hopeless[0])), hn::Not(hn::Le(logits[1], hopeless[1]))};
-        if (hn::AllFalse(d, hn::Or(may_win[0], may_win[1]))) continue;
-        MayWin(tile, j, logits, may_win);
-        if (HWY_LIKELY(hn::AllFalse(d, hn::Or(may_win[0], may_win[1])))) continue;
-        for (int half = 0; half < 2; ++half) next = WriteDown(logits[half], may_win[half], j, half * lanes, next);
-    }
-    return next - found;
-}
-
-template <class T>
-std::int64_t FindDraws(const DrawsOfEntry<T>& entry, std::int32_t* found) {
-    const Tag<T> d;
-    const hn::ScalableTag<std::uint64_t> d64;
-    using V = hn::Vec<Tag<T>>;
-    using V64 = hn::Vec<decltype(d64)>;
-    constexpr int parts = bit_vectors<T>;
-    const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
-    const V unit = hn::Set(d, entry.unit), logit = hn::Set(d, entry.logit);
-    const V64 state = hn::Set(d64, entry.state), step = hn::Set(d64, static_cast<std::uint64_t>(lanes) / parts);
-    V64 draws = hn::Iota(d64, 0), random[parts];
-    std::int32_t* next = found;
-    for (std::int64_t first = 0; first < entry.draws; first += lanes) {
-        for (int k = 0; k < parts; ++k) {
-            random[k] = Mixed<true>(hn::Xor(state, draws));
-            draws = hn::Add(draws, step);
-        }
-        const V reached = hn::MulAdd(unit, GumbelBound(d, random), logit);
-        const auto loses = hn::Le(reached, hn::Load(d, entry.limits + first));
-        if (HWY_LIKELY(hn::AllTrue(d, loses))) continue;
-        for (std::uint64_t bits = BitsOfMask(d, hn::Not(loses)); bits != 0; bits &= bits - 1) {
-            *next++ = static_cast<std::int32_t>(first) + std::countr_zero(bits);
-        }
+        M late[2] = {hn::Le(logits[0], hopeless[0]), hn::Le(logits[1], hopeless[1])};
+        if (hn::AllTrue(d, hn::And(late[0], late[1]))) continue;
+        TooLate(tile, j, logits, limits, late);
+        if (HWY_LIKELY(hn::AllTrue(d, hn::And(late[0], late[1])))) continue;
+        for (int half = 0; half < 2; ++half) next = WriteDown(logits[half], hn::Not(late[half]), j, half * lanes, next);
     }
     return next - found;
 }
 
 template <class T>
 const PickKernels<T>* Kernels() {
-    static const PickKernels<T> kernels{Find<T>, KeepLargest<T>, FindForDraws<T>, FindDraws<T>};
+    static const PickKernels<T> kernels{Find<T>, KeepLargest<T>, FindArrivals<T>};
     return &kernels;
 }
 

@@ -8,8 +8,8 @@
 
 namespace convoy::cpu {
 
-// Above every logarithm to base 2 of which a uniform number's Gumbel number is the natural one, -log2(-ln u): 53 log2 e
-// at most is 36.74 / ln 2, and bounds that are formed in single precision stay below it by far less than what is left.
+// Above every Gumbel number -ln(-ln u) of draws.hpp, in units of log 2: 36.74 / ln 2 at most, and a little for
+// rounding.
 constexpr double largest_gumbel = 53.2;
 
 template <class T>
@@ -18,27 +18,15 @@ struct Found {
     T value;
 };
 
-// A tile of logits in a buffer whose entries take part in draws.
+// A tile of logits in a buffer whose entries race for draws (PickRule).
 template <class T>
-struct DrawTile {
+struct RaceTile {
     const T* logits = nullptr;  // logits[j P + lane]
     std::int64_t columns = 0;
     std::int64_t first = 0;                 // number of the first column among all
     const std::uint64_t* states = nullptr;  // of the P staying points (state_of_point)
-    std::int64_t draws = 0;
-    const T* limits = nullptr;    // limits[draw P + lane]: what the draw has reached
-    const T* hopeless = nullptr;  // P numbers: logits of at most this win no draw, whatever their random numbers
-    T unit = 0;                   // of log 2 in logits
-};
-
-// One entry and many draws.
-template <class T>
-struct DrawsOfEntry {
-    std::uint64_t state = 0;  // state_of_pair
-    T logit = 0;
-    const T* limits = nullptr;  // of each draw; whole vectors, the last ones infinite
-    std::int64_t draws = 0;
-    T unit = 0;
+    const T* limits = nullptr;              // P numbers: logits with noise of at most this come too late
+    T unit = 0;                             // of log 2 in logits
 };
 
 // nan is above everything: whoever gets it looks closer.
@@ -50,10 +38,8 @@ struct PickKernels {
     // `group` consecutive columns, less the largest of their `twice`.
     void (*keep_largest)(const T* logits, std::int64_t columns, const T* twice, std::int64_t group, T* largest,
                          std::int64_t count);
-    // The entries that may win some draw.
-    std::int64_t (*find_for_draws)(const DrawTile<T>&, Found<T>* found);
-    // The draws that the entry may win, in ascending order; room for all of them, and a vector more.
-    std::int64_t (*find_draws)(const DrawsOfEntry<T>&, std::int32_t* found);
+    // The entries whose first arrivals may be in time; room for all of them. How many.
+    std::int64_t (*find_arrivals)(const RaceTile<T>&, Found<T>* found);
 };
 
 template <class T>

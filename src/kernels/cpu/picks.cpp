@@ -93,7 +93,7 @@ class Picking {
         for (std::size_t k = static_cast<std::size_t>(range_.count); k < look_closer.size(); ++k)
             look_closer[k % static_cast<std::size_t>(range_.count)] |= look_closer[k];
         look_closer.resize(static_cast<std::size_t>(range_.count));
-        return chunks_ == 1 ? std::move(parts.front()) : best_of(rule_, parts);
+        return chunks_ == 1 ? std::move(parts.front()) : best_of(parts);
     }
 
  private:
@@ -104,7 +104,6 @@ class Picking {
         Aligned<T> x, zeros, products, logits, largest;
         std::vector<Found<T>> found;
         std::optional<BestOfRows<T>> best;
-        std::optional<DrawsOfRows<T>> draws;
     };
 
     const RoundedCloud<T>& staying() const {
@@ -132,9 +131,7 @@ class Picking {
         s.logits = allocate<T>(panel() * tile_columns);
         if (!draws() && rule_.count <= many_picks) s.largest = allocate<T>(task_rows_ * rule_.count);
         s.found.resize(static_cast<std::size_t>(panel() * tile_columns));
-        if (draws()) s.draws.emplace(bounds_, scores_, rule_, stays_, task_rows_, panel());
-        if (!draws() || s.draws->wide())
-            s.best.emplace(bounds_, scores_, task_rows_, draws() ? 1 : rule_.count, std::min(chunk_, summed().rows));
+        s.best.emplace(bounds_, scores_, rule_, stays_, task_rows_, std::min(chunk_, summed().rows));
         return s;
     }
 
@@ -162,36 +159,14 @@ class Picking {
 
     void pick_rows(Scratch& s, const Task& task, Picks& out, char* look_closer) const {
         load_points(s, task);
-        if (s.best) find_best(s, task);
-        if (draws()) {
-            draw_rows(s, task, out, look_closer);
-        } else {
-            for_each_slot(task, [&](std::int64_t r, std::int64_t i) {
-                std::int64_t slot = slot_of(i);
-                for (const Scored& pick : s.best->finish(r)) {
-                    out.index[static_cast<std::size_t>(slot)] = scores_.summed_number(pick.j).value;
-                    out.score[static_cast<std::size_t>(slot++)] = pick.score;
-                }
-                look_closer[i - range_.first.value] = s.best->look_closer(r);
-            });
-        }
-    }
-
-    void draw_rows(Scratch& s, const Task& task, Picks& out, char* look_closer) const {
-        for_each_slot(
-            task,
-            [&](std::int64_t r, std::int64_t i) {
-                s.draws->begin(r, i, out.index.data() + slot_of(i), out.score.data() + slot_of(i));
-                if (!s.best) return;
-                // Many draws: the largest entry takes part in each first, and what cannot win after that costs no
-                // random number.
-                for (const Scored& pick : s.best->finish(r)) s.draws->enter(r, pick.j);
-            },
-            [&](std::int64_t r) { s.draws->leave_empty(r); });
-        s.draws->look_back();
-        find_draws(s, task);
+        find_best(s, task);
         for_each_slot(task, [&](std::int64_t r, std::int64_t i) {
-            look_closer[i - range_.first.value] = s.draws->look_closer(r);
+            std::int64_t slot = slot_of(i);
+            for (const Scored& pick : s.best->finish(r)) {
+                out.index[static_cast<std::size_t>(slot)] = scores_.summed_number(pick.j).value;
+                out.score[static_cast<std::size_t>(slot++)] = pick.score;
+            }
+            look_closer[i - range_.first.value] = s.best->look_closer(r);
         });
     }
 
@@ -202,9 +177,15 @@ class Picking {
             [&](std::int64_t r) { s.best->leave_empty(r); });
         expect_groups(s, task);
         for_each_tile(s, task, everything, [&](const Tile<T>& tile, std::int64_t r, std::int64_t j) {
-            const std::int64_t found = kernels.find(tile, s.best->limits() + r, s.found.data());
+            const std::int64_t found =
+                draws() ? find_arrivals(s, tile, r, j) : kernels.find(tile, s.best->limits() + r, s.found.data());
             for (const Found<T>& f : std::span{s.found.data(), static_cast<std::size_t>(found)}) {
-                if (asked_for(task.first + r + f.lane)) s.best->offer(r + f.lane, f.value, j + f.column);
+                if (!asked_for(task.first + r + f.lane)) continue;
+                if (draws()) {
+                    s.best->offer_arrivals(r + f.lane, f.value, j + f.column);
+                } else {
+                    s.best->offer(r + f.lane, f.value, j + f.column);
+                }
             }
         });
     }
@@ -227,27 +208,14 @@ class Picking {
         });
     }
 
-    void find_draws(Scratch& s, const Task& task) const {
-        const PickKernels<T>& kernels = pick_kernels<T>();
-        for_each_tile(s, task, everything, [&](const Tile<T>& tile, std::int64_t r, std::int64_t j) {
-            std::int64_t found = 0;
-            if (s.draws->wide()) {
-                found = kernels.find(tile, s.draws->hopeless() + r, s.found.data());
-            } else {
-                tile_kernels<T>().logits(tile, {}, s.logits.get(), nullptr);
-                DrawTile<T> draw_tile;
-                draw_tile.logits = s.logits.get();
-                draw_tile.columns = tile.columns;
-                draw_tile.first = scores_.summed_number(j).value;
-                s.draws->fill(r, draw_tile);
-                found = kernels.find_for_draws(draw_tile, s.found.data());
-            }
-            if (found == 0) return;
-            for (const Found<T>& f : std::span{s.found.data(), static_cast<std::size_t>(found)}) {
-                if (asked_for(task.first + r + f.lane)) s.draws->offer(r + f.lane, f.value, j + f.column);
-            }
-            s.draws->look_back();
-        });
+    std::int64_t find_arrivals(Scratch& s, const Tile<T>& tile, std::int64_t r, std::int64_t j) const {
+        tile_kernels<T>().logits(tile, {}, s.logits.get(), nullptr);
+        RaceTile<T> race;
+        race.logits = s.logits.get();
+        race.columns = tile.columns;
+        race.first = scores_.summed_number(j).value;
+        s.best->fill(r, race);
+        return pick_kernels<T>().find_arrivals(race, s.found.data());
     }
 
     // Calls use(tile, r, j) for every tile of the task, which begins with slot r and column j. Not for all columns, but

@@ -1,0 +1,13 @@
+#pragma once
+// An array whose rows the ranks have, as one .npy file.
+
+#include <string>
+
+#include "io/answers_file.hpp"
+
+namespace convoy::io {
+
+// Complete or absent. \throws Failure. Collective.
+void write_npy(const Communicator& world, const AnswerArray& array, const std::string& path, bool overwrite);
+
+}  // namespace convoy::io
