@@ -189,7 +189,8 @@ class Measurement {
             take(costs, p, *block, reference);
         }
         for (const auto& [name, rule] : {std::pair{"pick, best 4", PickRule{PickRule::Kind::top, 4, 0}},
-                                         std::pair{"pick, sample of 1", PickRule{PickRule::Kind::sample, 1, 1}}}) {
+                                         std::pair{"pick, sample of 1", PickRule{PickRule::Kind::sample, 1, 1}},
+                                         std::pair{"pick, sample of 16", PickRule{PickRule::Kind::sample, 16, 1}}}) {
             Call pick = call(p, name, Verb::pick);
             pick.rule = rule;
             take(pick, p, *block, reference);

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import pathlib
 import unittest
 
 import h5py
@@ -149,6 +150,38 @@ class Answers(QueryTest):
         with h5py.File(self.query("--barycentric", "--match")) as file:
             self.assert_close(file["barycentric"][:], self.rows @ self.y, 1e-4)
             self.assert_close(file["match/source/probability"][:], self.rows.max(1), 1e-4)
+
+    def test_of_points_that_were_prepared(self):
+        """Columns of transposed files, merged, standardised and projected: answers are about the rows of the files."""
+        random = np.random.default_rng(6)
+        x, y = random.normal(size=(40, 5)) @ random.normal(size=(5, 5)) + 3, random.normal(size=(50, 5)) + 4
+        x = np.r_[x, x[:20]]
+        self.save("xt.npy", x.T.copy())
+        self.save("yt.npy", y.T.copy())
+        ending = self.run_program("solve", "xt.npy", "yt.npy", "--transpose", "--columns", "1:", "--merge-duplicates",
+                                  "--standardize", "--pca", "3", "-o", "run.h5")
+        self.assert_solved(ending, 0, "run.h5")
+        with h5py.File(self.folder / "run.h5") as file:
+            mean, scale, components = (file["features"][name][:] for name in ("mean", "scale", "components"))
+            self.a, self.b = file["weights/a"][:], file["weights/b"][:]
+            new = [(points[:, 1:] - mean) / scale @ components.T for points in (x, y)]
+            self.plan_of(*new, file["potentials/f"][:], file["potentials/g"][:], file["solution"].attrs["epsilon"])
+        images = self.rows @ new[1]
+        for ranks in GRIDS:
+            path = self.query("--match", "--barycentric", "--interpolate", "0.5", "--sample", "100", *DOUBLE, ranks=ranks)
+            with self.subTest(ranks=ranks), h5py.File(path) as file:
+                self.check_matches(file)
+                self.assert_close(file["barycentric"][:], images)
+                drawn = file["interpolation/samples_0"][:]
+            path = self.query("--barycentric", "--interpolate", "0.5", "--sample", "100", "--original-space", *DOUBLE,
+                              ranks=ranks)
+            with self.subTest("original space", ranks=ranks), h5py.File(path) as file:
+                self.assert_close(file["barycentric"][:], images @ components * scale + mean)
+                self.assert_close(file["interpolation/points_0"][:], (new[0] + images) / 2 @ components * scale + mean)
+                self.assert_close(file["interpolation/samples_0"][:], drawn @ components * scale + mean)
+        self.solve()
+        self.assert_refused(self.run_program("query", "run.h5", "--barycentric", "--original-space", "-o", "new.h5"),
+                            "--original-space has no effect", outputs=("new.h5",))
 
     def test_of_entries_by_mass(self):
         self.solve()
@@ -360,6 +393,35 @@ class Refusals(QueryTest):
 
     def test_of_too_little_memory(self):
         self.refuse("--match", "--memory", "1M", words=("--memory",), ranks=2)
+
+
+DATA = os.environ.get("CONVOY_TEST_DATA")
+
+
+@unittest.skipUnless(DATA, "CONVOY_TEST_DATA names no folder of real data")
+class RealCells(ProgramTest):
+    """Masses between equal labels, against values computed elsewhere (float64 log-domain Sinkhorn to convergence)."""
+
+    def test_masses_on_equal_labels(self):
+        for name, column, before, after, label, mass, independent in (
+                ("arabidopsis_root", "zone", "Meristem", "Elongation", "cell_type", 0.391, 0.089),
+                ("arabidopsis_root", "zone", "Elongation", "Maturation", "cell_type", 0.569, 0.097),
+                ("gbm_panobinostat", "condition", "ctrl", "panobinostat", "patient_id", 0.593, 0.200),
+                ("worm_embryo", "collection_minutes", "300", "500", "lineage", 0.128, 0.052)):
+            path = pathlib.Path(DATA) / f"single_cell/h5ad/{name}.h5ad"
+            ending = self.run_program("solve", path, path, "--source-where", f"{column}={before}", "--target-where",
+                                      f"{column}={after}", "--epsilon", "0.05mean", "-o", "run.h5", "--overwrite")
+            self.assert_solved(ending, output="run.h5")
+            for ranks in (0, 4):
+                with self.subTest(name, before=before, ranks=ranks):
+                    ending = self.run_program("query", "run.h5", "--transition", label, "-o", "out.h5", "--overwrite",
+                                              ranks=ranks)
+                    self.assert_solved(ending)
+                    with h5py.File(self.folder / "out.h5") as file:
+                        found = file["transition"].attrs
+                        # Three digits are given; the default tolerance moves masses by less than 1e-4.
+                        self.assertAlmostEqual(found["equal_mass"], mass, delta=6e-4)
+                        self.assertAlmostEqual(found["equal_mass_independent"], independent, delta=6e-4)
 
 
 if __name__ == "__main__":

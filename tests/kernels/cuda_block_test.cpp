@@ -153,6 +153,25 @@ TEST_F(OnADevice, PicksWhatTheReferencePicks) {
     }
 }
 
+TEST_F(OnADevice, DrawsManyTimesFromOnePairThatHasNearlyAllMass) {
+    Setting s{{"sqeuclidean", 21, 2100, 3, 0.3, true}};
+    s.g[2070] += 12 * s.epsilon;  // of the second tile
+    s.f_for_columns[4] += 12 * s.epsilon;
+    const auto reference = make_reference_block(s.problem(Precision::fp64));
+    const auto block = make_cuda_block(s.problem(Precision::single));
+    for (const std::int64_t count : {1, 2, 31, 100}) {
+        for (const Side side : {Side::row, Side::column}) {
+            const LocalRun range{LocalIndex{0}, 21};
+            Picks expected, picks;
+
+            reference->pick(side, range, s.potentials(side), s.epsilon, {PickRule::Kind::sample, count, 7}, expected);
+            block->pick(side, range, s.potentials(side), s.epsilon, {PickRule::Kind::sample, count, 7}, picks);
+
+            EXPECT_EQ(picks.index, expected.index) << count;
+        }
+    }
+}
+
 TEST_F(OnADevice, KeepsProductsAndSaysHowMany) {
     const Setting s{{"sqeuclidean", 64, 47, 20, 1, true}}, none{{"euclidean", 64, 47, 4, 1, true}};
 

@@ -21,11 +21,11 @@ struct PickTile {
 void launch_pick_top(const PickTile& tile, const PickState& state, cudaStream_t stream);
 
 struct DrawRule {
-    std::uint64_t seed;
-    bool columns_stay;
-    std::int64_t first_staying;  // global number of the tile's first row
+    std::uint64_t seed = 0;
+    bool columns_stay = false;
+    std::int64_t first_staying = 0;  // global number of the tile's first row
 };
-// Each slot is a draw by itself: the largest of score + Gumbel noise (kernels/draws.hpp).
+// The first arrivals of each row's race (PickRule).
 void launch_pick_sample(const PickTile& tile, const DrawRule& rule, const PickState& state, cudaStream_t stream);
 
 }  // namespace convoy::cuda
