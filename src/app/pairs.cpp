@@ -281,8 +281,13 @@ void check_pairs(const Communicator& world, const CommandLine& line, SolveOption
                         fmt::format("{} has no effect together with --pairs ({}); leave it out", name, why));
     };
     none("--target-where", "--source-where holds for the cells of both sides");
-    none("--target-scale", "--source-scale holds for both sides");
+    for (const char* name : {"--target-scale", "--target-columns"})
+        none(name, "that of the source holds for both sides");
     none("--trace", "each result has its history");
+    for (const char* name : joint_options) none(name, "cells are solved as the file has them");
+    for (const char* side : {"--", "--source-", "--target-"})
+        for (const char* option : {"transpose", "image", "grayscale", "blur"})
+            none((side + std::string{option}).c_str(), "rows of the file are cells");
     for (const auto& [name, weights] : {std::pair{"--source-weights", &problem.source.weights},
                                         std::pair{"--target-weights", &problem.target.weights}})
         CONVOY_VALIDATE(weights->empty() || weights->starts_with("obs:"),
