@@ -23,6 +23,7 @@ class Masked:
 
 
 def add_texts(place, name, values, **more):
+    more.pop("fletcher32", None)  # not of text of any length
     place.create_dataset(name, data=np.array(values, dtype=object), dtype=TEXT, **more)
 
 
