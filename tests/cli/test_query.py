@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import pathlib
 import unittest
 
 import h5py
@@ -360,6 +361,35 @@ class Refusals(QueryTest):
 
     def test_of_too_little_memory(self):
         self.refuse("--match", "--memory", "1M", words=("--memory",), ranks=2)
+
+
+DATA = os.environ.get("CONVOY_TEST_DATA")
+
+
+@unittest.skipUnless(DATA, "CONVOY_TEST_DATA names no folder of real data")
+class RealCells(ProgramTest):
+    """Masses between equal labels, against values computed elsewhere (float64 log-domain Sinkhorn to convergence)."""
+
+    def test_masses_on_equal_labels(self):
+        for name, column, before, after, label, mass, independent in (
+                ("arabidopsis_root", "zone", "Meristem", "Elongation", "cell_type", 0.391, 0.089),
+                ("arabidopsis_root", "zone", "Elongation", "Maturation", "cell_type", 0.569, 0.097),
+                ("gbm_panobinostat", "condition", "ctrl", "panobinostat", "patient_id", 0.593, 0.200),
+                ("worm_embryo", "collection_minutes", "300", "500", "lineage", 0.128, 0.052)):
+            path = pathlib.Path(DATA) / f"single_cell/h5ad/{name}.h5ad"
+            ending = self.run_program("solve", path, path, "--source-where", f"{column}={before}", "--target-where",
+                                      f"{column}={after}", "--epsilon", "0.05mean", "-o", "run.h5", "--overwrite")
+            self.assert_solved(ending, output="run.h5")
+            for ranks in (0, 4):
+                with self.subTest(name, before=before, ranks=ranks):
+                    ending = self.run_program("query", "run.h5", "--transition", label, "-o", "out.h5", "--overwrite",
+                                              ranks=ranks)
+                    self.assert_solved(ending)
+                    with h5py.File(self.folder / "out.h5") as file:
+                        found = file["transition"].attrs
+                        # Three digits are given; the default tolerance moves masses by less than 1e-4.
+                        self.assertAlmostEqual(found["equal_mass"], mass, delta=6e-4)
+                        self.assertAlmostEqual(found["equal_mass_independent"], independent, delta=6e-4)
 
 
 if __name__ == "__main__":

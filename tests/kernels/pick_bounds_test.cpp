@@ -1,4 +1,5 @@
-// What picks rest upon: a kernel's logit and its bounds enclose the score that the reference gives the pair.
+// What picks rest upon: a kernel's logit and its bounds enclose the score that the reference gives the pair, and its
+// noise.
 
 #include "kernels/cpu/pick_bounds.hpp"
 
@@ -7,8 +8,12 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numbers>
+#include <vector>
 
 #include "kernels/agreement.hpp"
+#include "kernels/cpu/pick_tile.hpp"
+#include "kernels/draws.hpp"
 #include "kernels/pick.hpp"
 
 namespace convoy::cpu {
@@ -118,6 +123,52 @@ std::vector<Case> bounds_cases() {
 }
 
 INSTANTIATE_TEST_SUITE_P(Picks, Bounds, testing::ValuesIn(bounds_cases()));
+
+// What draws rest upon: the noise of a first arrival, in units of log 2, lies between the kernels' bounds.
+template <class T>
+void expect_noise_within_bounds() {
+    const std::int64_t panel = tile_kernels<T>().panel_rows, columns = 250;
+    const Aligned<std::uint64_t> states = allocate<std::uint64_t>(panel);
+    const Aligned<T> logits = allocate<T>(panel * columns), limits = allocate<T>(panel);
+    std::vector<Found<T>> found(static_cast<std::size_t>(panel * columns));
+    std::vector<double> noise(found.size());
+    double largest = 0;
+    for (std::int64_t round = 0; round < 100; ++round) {
+        const std::int64_t first = round * columns;
+        for (std::int64_t lane = 0; lane < panel; ++lane) {
+            states[lane] = kernels::state_of_point(3, false, lane);
+            limits[lane] = 0;
+        }
+        for (std::size_t k = 0; k < noise.size(); ++k) {
+            const auto at = static_cast<std::int64_t>(k);
+            Arrivals arrivals{kernels::state_of_pair(states[at % panel], first + at / panel)};
+            noise[k] = arrivals.next() / std::numbers::ln2;
+            largest = std::max(largest, noise[k]);
+            logits[at] = just_above<T>(-noise[k]);
+        }
+
+        const std::int64_t in_time = pick_kernels<T>().find_arrivals(
+            {logits.get(), columns, first, states.get(), limits.get(), 1}, found.data());
+        std::fill_n(logits.get(), panel * columns, T(0));
+        pick_kernels<T>().add_least_noise({logits.get(), columns, first, states.get(), nullptr, 1}, logits.get());
+
+        ASSERT_EQ(in_time, panel * columns);
+        for (std::size_t k = 0; k < noise.size(); ++k) {
+            const auto least = static_cast<double>(logits[static_cast<std::int64_t>(k)]);
+            ASSERT_LE(least, noise[k]);
+            // Not far too low where it counts.
+            if (noise[k] > 3) {
+                ASSERT_GT(least, noise[k] - 0.5);
+            }
+        }
+    }
+    EXPECT_GT(largest, 15);
+}
+
+TEST(Noise, OfArrivalsIsWithinTheKernelsBounds) {
+    expect_noise_within_bounds<float>();
+    expect_noise_within_bounds<double>();
+}
 
 }  // namespace
 }  // namespace convoy::cpu

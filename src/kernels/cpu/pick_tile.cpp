@@ -109,56 +109,88 @@ HWY_INLINE V Mixed(V z) {
 template <class T>
 constexpr int bit_vectors = static_cast<int>(hn::MaxLanes(Tag<T>()) / hn::MaxLanes(hn::ScalableTag<std::uint64_t>()));
 
-// An upper bound of the Gumbel numbers, in units of log 2, from leading bits: 31 of them count. The constants hold the
-// exponents' bias, what the fixed-point number is cut by, and 1e-4 for rounding. v = 0 gives more than any Gumbel
-// number.
+// The complement of the 31 leading bits, as a number.
 template <class V>
-HWY_INLINE auto GumbelBound(Tag<double> d, const V (&random)[1]) {
-    const hn::ScalableTag<std::uint64_t> d64;
+HWY_INLINE auto Complement(Tag<double> d, const V (&random)[1]) {
     // Integers below 2^52 become numbers by way of the mantissa of 2^52.
-    const auto number = [&](auto bits) HWY_ATTR {
-        return hn::Sub(hn::BitCast(d, hn::Or(bits, hn::Set(d64, 0x4330000000000000u))), hn::Set(d, 0x1p52));
-    };
-    const auto v = number(hn::ShiftRight<33>(hn::Not(random[0])));
-    const auto fixed = number(hn::ShiftRight<20>(hn::BitCast(d64, v)));
-    return hn::NegMulAdd(fixed, hn::Set(d, 0x1p-32), hn::Set(d, 1023.0 + 31.0 + 1e-4));
+    const hn::ScalableTag<std::uint64_t> d64;
+    const auto bits = hn::Or(hn::ShiftRight<33>(hn::Not(random[0])), hn::Set(d64, 0x4330000000000000u));
+    return hn::Sub(hn::BitCast(d, bits), hn::Set(d, 0x1p52));
 }
-
 #if HWY_TARGET == HWY_SCALAR
 template <class V>
-HWY_INLINE auto GumbelBound(Tag<float> d, const V (&random)[1]) {
-    return hn::DemoteTo(d, GumbelBound(Tag<double>(), random));
+HWY_INLINE auto Complement(Tag<float> d, const V (&random)[1]) {
+    return hn::DemoteTo(d, Complement(Tag<double>(), random));
 }
 #else
 template <class V>
-HWY_INLINE auto GumbelBound(Tag<float> d, const V (&random)[2]) {
+HWY_INLINE auto Complement(Tag<float> d, const V (&random)[2]) {
     const hn::RebindToUnsigned<Tag<float>> d32;
     const hn::RebindToSigned<Tag<float>> integer;
     const auto top = hn::ConcatOdd(d32, hn::BitCast(d32, random[1]), hn::BitCast(d32, random[0]));
-    const auto v = hn::ConvertTo(d, hn::BitCast(integer, hn::ShiftRight<1>(hn::Not(top))));
-    const auto fixed = hn::ConvertTo(d, hn::BitCast(integer, v));
-    return hn::NegMulAdd(fixed, hn::Set(d, 0x1p-23f), hn::Set(d, 127.0f + 31.0f + 1e-4f));
+    return hn::ConvertTo(d, hn::BitCast(integer, hn::ShiftRight<1>(hn::Not(top))));
 }
 #endif
 
-// Which entries of one column arrive too late. Both vectors of the panel go step by step together.
-template <class T, class V, class M>
-HWY_INLINE void TooLate(const RaceTile<T>& tile, std::int64_t j, const V (&logits)[2], const V (&limits)[2],
-                        M (&late)[2]) {
-    const Tag<T> d;
+// c less the logarithm to base 2 in fixed point, which is at most the true one and at least that less 0.0861. v = 0
+// gives c + 127 or more.
+template <class V>
+HWY_INLINE V LessLog2(Tag<float> d, V v, double c) {
+    const hn::RebindToSigned<Tag<float>> integer;
+    const V fixed = hn::ConvertTo(d, hn::BitCast(integer, v));
+    return hn::NegMulAdd(fixed, hn::Set(d, 0x1p-23f), hn::Set(d, static_cast<float>(127 + c)));
+}
+template <class V>
+HWY_INLINE V LessLog2(Tag<double> d, V v, double c) {
     const hn::ScalableTag<std::uint64_t> d64;
-    using V64 = hn::Vec<decltype(d64)>;
-    constexpr int parts = bit_vectors<T>;
-    const auto lanes64 = static_cast<std::int64_t>(hn::Lanes(d64));
-    const V64 number = hn::Set(d64, static_cast<std::uint64_t>(tile.first + j));
-    const V unit = hn::Set(d, tile.unit);
-    V64 random[2][parts];
+    const auto bits = hn::Or(hn::ShiftRight<20>(hn::BitCast(d64, v)), hn::Set(d64, 0x4330000000000000u));
+    const V fixed = hn::Sub(hn::BitCast(d, bits), hn::Set(d, 0x1p52));
+    return hn::NegMulAdd(fixed, hn::Set(d, 0x1p-32), hn::Set(d, 1023 + c));
+}
+
+constexpr double of_rounding = 1e-4;  // of bounds in single precision, by far
+
+// At least the Gumbel numbers, in units of log 2.
+template <class D, class V>
+HWY_INLINE auto MostNoise(D d, const V& random) {
+    return LessLog2(d, Complement(d, random), 31 + of_rounding);
+}
+
+// At most these. With w the complement, a last bit added: -ln u <= w / (1 - w), and log2(1 - w) >= -2 w up to w = 1/2;
+// beyond that it is the Gumbel number of the smallest u.
+template <class D, class V>
+HWY_INLINE auto LeastNoise(D d, const V& random) {
+    using T = hn::TFromD<D>;
+    const auto v = hn::Add(Complement(d, random), hn::Set(d, T(1)));
+    const auto near = hn::NegMulAdd(v, hn::Set(d, T(0x1p-30)), LessLog2(d, v, 31 - 0.0861 - 2 * of_rounding));
+    return hn::IfThenElse(hn::Le(v, hn::Set(d, T(0x1p30))), near, hn::Set(d, T(-5.3)));
+}
+
+// The random bits of the first arrivals of one column's pairs. Both vectors of the panel go step by step together.
+template <class T, class V, int parts>
+HWY_INLINE void RandomBits(const RaceTile<T>& tile, std::int64_t j, V (&random)[2][parts]) {
+    const hn::ScalableTag<std::uint64_t> d64;
+    const auto lanes = static_cast<std::int64_t>(hn::Lanes(d64));
+    const V number = hn::Set(d64, static_cast<std::uint64_t>(tile.first + j));
     for (int k = 0; k < 2 * parts; ++k) {
-        const V64 of_pair = Mixed(hn::Xor(hn::Load(d64, tile.states + k * lanes64), number));
+        const V of_pair = Mixed(hn::Xor(hn::Load(d64, tile.states + k * lanes), number));
         random[k / parts][k % parts] = Mixed<true>(of_pair);  // of draw 0
     }
-    for (int half = 0; half < 2; ++half) {
-        late[half] = hn::Le(hn::MulAdd(unit, GumbelBound(d, random[half]), logits[half]), limits[half]);
+}
+
+template <class T>
+void AddLeastNoise(const RaceTile<T>& tile, T* logits) {
+    const Tag<T> d;
+    using V64 = hn::Vec<hn::ScalableTag<std::uint64_t>>;
+    const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+    const auto unit = hn::Set(d, tile.unit);
+    for (std::int64_t j = 0; j < tile.columns; ++j) {
+        V64 random[2][bit_vectors<T>];
+        RandomBits(tile, j, random);
+        for (int half = 0; half < 2; ++half) {
+            T* const at = logits + (2 * j + half) * lanes;
+            hn::Store(hn::MulAdd(unit, LeastNoise(d, random[half]), hn::Load(d, at)), d, at);
+        }
     }
 }
 
@@ -166,11 +198,12 @@ template <class T>
 std::int64_t FindArrivals(const RaceTile<T>& tile, Found<T>* found) {
     const Tag<T> d;
     using V = hn::Vec<Tag<T>>;
+    using V64 = hn::Vec<hn::ScalableTag<std::uint64_t>>;
     using M = hn::Mask<Tag<T>>;
     const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
     const V limits[2] = {hn::Load(d, tile.limits), hn::Load(d, tile.limits + lanes)};
     // Logits of at most this are late whatever their random numbers.
-    const V most = hn::Set(d, static_cast<T>(largest_gumbel) * tile.unit);
+    const V unit = hn::Set(d, tile.unit), most = hn::Mul(hn::Set(d, static_cast<T>(largest_gumbel)), unit);
     const V hopeless[2] = {hn::Sub(limits[0], most), hn::Sub(limits[1], most)};
     Found<T>* next = found;
     for (std::int64_t j = 0; j < tile.columns; ++j) {
@@ -178,7 +211,10 @@ std::int64_t FindArrivals(const RaceTile<T>& tile, Found<T>* found) {
         const V logits[2] = {hn::Load(d, at), hn::Load(d, at + lanes)};
         M late[2] = {hn::Le(logits[0], hopeless[0]), hn::Le(logits[1], hopeless[1])};
         if (hn::AllTrue(d, hn::And(late[0], late[1]))) continue;
-        TooLate(tile, j, logits, limits, late);
+        V64 random[2][bit_vectors<T>];
+        RandomBits(tile, j, random);
+        for (int half = 0; half < 2; ++half)
+            late[half] = hn::Le(hn::MulAdd(unit, MostNoise(d, random[half]), logits[half]), limits[half]);
         if (HWY_LIKELY(hn::AllTrue(d, hn::And(late[0], late[1])))) continue;
         for (int half = 0; half < 2; ++half) next = WriteDown(logits[half], hn::Not(late[half]), j, half * lanes, next);
     }
@@ -187,7 +223,7 @@ std::int64_t FindArrivals(const RaceTile<T>& tile, Found<T>* found) {
 
 template <class T>
 const PickKernels<T>* Kernels() {
-    static const PickKernels<T> kernels{Find<T>, KeepLargest<T>, FindArrivals<T>};
+    static const PickKernels<T> kernels{Find<T>, KeepLargest<T>, FindArrivals<T>, AddLeastNoise<T>};
     return &kernels;
 }
 

@@ -40,6 +40,8 @@ struct PickKernels {
                          std::int64_t count);
     // The entries whose first arrivals may be in time; room for all of them. How many.
     std::int64_t (*find_arrivals)(const RaceTile<T>&, Found<T>* found);
+    // To the tile's logits, which `logits` is: lower bounds of the noise of first arrivals.
+    void (*add_least_noise)(const RaceTile<T>&, T* logits);
 };
 
 template <class T>

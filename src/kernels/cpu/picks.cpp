@@ -129,7 +129,7 @@ class Picking {
         std::fill_n(s.zeros.get(), panel(), T(0));
         if (transposed()) s.products = allocate<T>(panel() * tile_columns);
         s.logits = allocate<T>(panel() * tile_columns);
-        if (!draws() && rule_.count <= many_picks) s.largest = allocate<T>(task_rows_ * rule_.count);
+        if (rule_.count <= many_picks) s.largest = allocate<T>(task_rows_ * rule_.count);
         s.found.resize(static_cast<std::size_t>(panel() * tile_columns));
         s.best.emplace(bounds_, scores_, rule_, stays_, task_rows_, std::min(chunk_, summed().rows));
         return s;
@@ -195,11 +195,12 @@ class Picking {
     void expect_groups(Scratch& s, const Task& task) const {
         const std::int64_t count = rule_.count, columns = std::min(64 * count, (task.end - task.begin) / 4);
         const std::int64_t group = std::clamp<std::int64_t>(columns / (4 * count), 4, 16);
-        if (draws() || count < few_picks || count > many_picks || columns < 2 * count * group) return;
+        if (count < few_picks || count > many_picks || columns < 2 * count * group) return;
         const std::int64_t numbers = count * panel();
         std::fill_n(s.largest.get(), ceil_div(task.count, panel()) * numbers, -infinity);
         for_each_tile(s, task, columns / tile_, [&](const Tile<T>& tile, std::int64_t r, std::int64_t j) {
             tile_kernels<T>().logits(tile, {}, s.logits.get(), nullptr);
+            if (draws()) pick_kernels<T>().add_least_noise(race_of(s, tile, r, j), s.logits.get());
             pick_kernels<T>().keep_largest(s.logits.get(), tile.columns, bounds_.twice.get() + j, group,
                                            s.largest.get() + r / panel() * numbers, count);
         });
@@ -210,12 +211,16 @@ class Picking {
 
     std::int64_t find_arrivals(Scratch& s, const Tile<T>& tile, std::int64_t r, std::int64_t j) const {
         tile_kernels<T>().logits(tile, {}, s.logits.get(), nullptr);
+        return pick_kernels<T>().find_arrivals(race_of(s, tile, r, j), s.found.data());
+    }
+
+    RaceTile<T> race_of(const Scratch& s, const Tile<T>& tile, std::int64_t r, std::int64_t j) const {
         RaceTile<T> race;
         race.logits = s.logits.get();
         race.columns = tile.columns;
         race.first = scores_.summed_number(j).value;
         s.best->fill(r, race);
-        return pick_kernels<T>().find_arrivals(race, s.found.data());
+        return race;
     }
 
     // Calls use(tile, r, j) for every tile of the task, which begins with slot r and column j. Not for all columns, but
