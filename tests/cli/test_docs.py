@@ -19,11 +19,15 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 # Without these a page cannot be gone through; other modules are needed by the block alone that imports them.
 NEEDS = {"images.md": ["PIL"]}
+DRAWS = re.compile(r"tools/convoy-(plot|report)")
 NUMBER = re.compile(r"[-+]?\d[\d,]*(\.\d+)?(e[-+]?\d+)?")
 
 
 def is_there(module):
     return importlib.util.find_spec(module) is not None
+
+
+HAS_FIGURES = is_there("matplotlib")
 
 
 def blocks(page):
@@ -69,7 +73,9 @@ class Docs(ProgramTest):
 
     def take(self, language, text):
         if language == "sh":
-            self.execute(["bash", "-euo", "pipefail", "-c", text])
+            self.output = "" if HAS_FIGURES or not DRAWS.search(text) else None
+            if self.output is not None:
+                self.execute(["bash", "-euo", "pipefail", "-c", text])
         elif language == "python":
             lacking = [module for module in imported(text) if not is_there(module)]
             self.output = None if lacking else ""
