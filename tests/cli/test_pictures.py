@@ -153,7 +153,8 @@ class Truth(PictureTest):
         np.save("groups-x.npy", np.arange(90) % 3)
         np.save("groups-y.npy", np.arange(70) % 2)
         ending = self.run_program("query", "run.h5", "--match", "--top-k", "3", "--sample", "50", "--barycentric",
-                                  "--interpolate", "0,0.5,1", "--entropy", "--marginals", "--source-labels", "groups-x.npy", "--target-labels", "groups-y.npy",
+                                  "--interpolate", "0,0.5,1", "--entropy", "--marginals",
+                                  "--source-labels", "groups-x.npy", "--target-labels", "groups-y.npy",
                                   "-o", "answers.h5", "-q")
         self.assertEqual(ending.code, 0, str(ending))
         for words in (("points",), ("interpolation", "--of", "samples"), ("transition",)):

@@ -98,12 +98,13 @@ def frames(query, times, clouds, kind, most, source, target):
         Plane([points[0], points[-1]], "the first and the last frame")
     columns = min(len(times), 5)
     lines = -(-len(times) // columns)
-    figure, axes = plt.subplots(lines, columns, sharex=True, sharey=True, squeeze=False,
-                                figsize=(2.5 * columns + 0.6, 2.5 * lines + 1))
     size = float(np.clip(4000 / max(len(rows), 1), 1.2, 14))
     everything = np.concatenate([plane(p) for p in points] + [plane(cloud) for cloud, _ in known])
     low, high = everything.min(0), everything.max(0)
-    pad = 0.04 * (high - low) + 1e-12
+    pad = 0.04 * (high[0] - low[0]) + 1e-12
+    shape = np.clip((high[1] - low[1]) / max(high[0] - low[0], 1e-12), 0.45, 1.4) if plane.dimension > 1 else 0.6
+    figure, axes = plt.subplots(lines, columns, squeeze=False,
+                                figsize=(2.5 * columns + 0.7, (2.3 * shape + 0.6) * lines + 0.8))
     for axis in axes.flat[len(times):]:
         axis.axis("off")
     for axis, t, cloud in zip(axes.flat, times, points):
@@ -112,18 +113,19 @@ def frames(query, times, clouds, kind, most, source, target):
                          rasterized=True, color=style.SOURCE if name == "source" else style.TARGET)
         axis.scatter(*plane(cloud, 2 * t).T, s=size, linewidths=0, color=style.IMAGE, alpha=0.7, rasterized=True)
         axis.set_title(f"t = {t:g}", loc="center")
-        axis.set_xlim(low[0] - pad[0], high[0] + pad[0])
-        if plane.dimension > 1:
-            axis.set_ylim(low[1] - pad[1], high[1] + pad[1])
-            axis.set_aspect("equal", adjustable="box")
-        else:
+        if plane.dimension == 1:
+            axis.set_xlim(low[0] - pad, high[0] + pad)
             axis.set_yticks([])
             axis.set_ylim(-0.5, 2.5)
-    for axis in axes[-1] if len(times) == axes.size else axes.flat[len(times) - columns:len(times)]:
-        axis.set_xlabel(plane.short_labels[0])
-        axis.xaxis.set_tick_params(labelbottom=True)
-    for axis in axes[:, 0]:
-        axis.set_ylabel(plane.short_labels[1])
+    for k, axis in enumerate(axes.flat[:len(times)]):
+        if k + columns >= len(times):
+            axis.set_xlabel(plane.short_labels[0])
+        else:
+            axis.tick_params(labelbottom=False)
+        if k % columns == 0:
+            axis.set_ylabel(plane.short_labels[1])
+        else:
+            axis.tick_params(labelleft=False)
     what = "the source's points on their way to their images" if kind == "points" else "pairs drawn from the plan"
     shown = f"{len(rows):,} of " * (len(rows) < clouds[0].count) + style.count(clouds[0].count)
     names = (label_of(query.attributes(f"inputs/{side}")) for side in ("source", "target"))
@@ -136,6 +138,8 @@ def frames(query, times, clouds, kind, most, source, target):
         names = ["on the way"] + [name for _, name in known]
         style.legend_below(figure, [Line2D([], [], ls="", marker="o", color=colours[name], ms=5) for name in names],
                            names, 3)
+    if plane.dimension > 1:
+        style.equal_scales(figure, axes.flat[:len(times)], everything)
     return figure
 
 

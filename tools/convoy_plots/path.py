@@ -52,9 +52,12 @@ def draw(files, lines=150, most=3000, source=None, target=None):
         left, right = figure.subfigures(1, 2, width_ratios=[width, 3.6])
         legend = drawn.draw(left)
         style.legend_below(figure, *legend, 3)
+        step_figures(right, model)
+        if drawn.plane.dimension > 1:
+            style.equal_scales(figure, left.axes, drawn.everything())
     else:
-        figure = right = plt.figure(figsize=(4.6, 5.6))
-    step_figures(right, model)
+        figure = plt.figure(figsize=(4.6, 5.6))
+        step_figures(figure, model)
     return figure
 
 

@@ -97,7 +97,7 @@ def strips(rows, pixels, black, white, names, columns=None):
     count = len(rows[0])
     tall = pixels.height / pixels.width
     figure, axes = plt.subplots(len(rows), count, squeeze=False,
-                                figsize=(max(3.5, 0.95 * count + 1.3), 0.95 * tall * len(rows) + 0.7))
+                                figsize=(max(5.6, 0.95 * count + 1.3), 0.95 * tall * len(rows) + 0.7))
     figure.get_layout_engine().set(w_pad=0.015, h_pad=0.015, wspace=0.02, hspace=0.02)
     for line, row, name in zip(axes, rows, names):
         for cell, point in zip(line, row):

@@ -47,11 +47,11 @@ class Plane:
             return np.column_stack([points[:, 0], np.full(len(points), float(level))])
         return (points - self.centre) @ self.directions if self.projected else points
 
-    def dress(self, axes, levels=None):
+    def dress(self, axes, levels):
+        """Labels; in one dimension also what the `levels` are, by their names."""
         axes.set_xlabel(self.labels[0])
         if self.dimension == 1:
             axes.set_yticks(list(levels.values()), list(levels))
             axes.set_ylim(min(levels.values()) - 0.3, max(levels.values()) + 0.3)
             return
         axes.set_ylabel(self.labels[1])
-        axes.set_aspect("equal", adjustable="datalim")

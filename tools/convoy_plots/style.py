@@ -124,3 +124,18 @@ def legend_below(figure, handles, names, columns, **more):
     share = inches / figure.get_size_inches()[1]
     figure.get_layout_engine().set(rect=(0, share, 1, 1 - share))
     return figure.legend(handles, names, loc="lower center", ncols=columns, **more)
+
+
+def equal_scales(figure, axes, points):
+    """Limits around the points (n x 2), of one scale in both directions. The layout is final: all else comes before."""
+    low, high = points.min(0), points.max(0)
+    middle, span = (low + high) / 2, 1.06 * (high - low)
+    span = span if span.max() > 0 else np.ones(2)
+    for _ in range(3):
+        figure.draw_without_rendering()
+        for axis in axes:
+            box = axis.get_window_extent()
+            half = max(span[0] / box.width, span[1] / box.height) / 2 * np.array([box.width, box.height])
+            axis.set_xlim(middle[0] - half[0], middle[0] + half[0])
+            axis.set_ylim(middle[1] - half[1], middle[1] + half[1])
+    figure.set_layout_engine("none")

@@ -64,8 +64,8 @@ class Transport:
         wanted = self.moving.count, self.destination.dimension
         if self.images and (self.images.count, self.images.dimension) != wanted:
             raise Refused(f"{self.about.path}: has {self.images.count:,} images of dimension "
-                          f"{self.images.dimension:,}, but {wanted[0]:,} points go to dimension {wanted[1]:,}; these do "
-                          "not belong together")
+                          f"{self.images.dimension:,}, but {wanted[0]:,} points go to dimension {wanted[1]:,}; "
+                          "these do not belong together")
         self.match = self.pairs = None
         if query:
             self._add_query(query, mapped, moving)

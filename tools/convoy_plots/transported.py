@@ -72,8 +72,8 @@ def picture(transport, most, lines):
     rows = sample(moving.count, most)
     starts, ends = plane(moving.rows(rows), 0), plane(destination.rows(sample(destination.count, most)), 2)
     middle = plane(images.rows(rows), 1) if images else starts
-    figure, axes = plt.subplots(figsize=style.size_for(np.concatenate([starts, ends, middle]), 7)
-                                if plane.dimension > 1 else (7.2, 3.4))
+    everything = np.concatenate([starts, ends, middle])
+    figure, axes = plt.subplots(figsize=style.size_for(everything, 7) if plane.dimension > 1 else (7.2, 3.4))
     size = float(np.clip(7000 / max(len(starts), 1), 3, 24))
     flat = {"linewidths": 0, "rasterized": True}
     axes.scatter(*ends.T, s=size, color=style.TARGET, marker="s", alpha=0.6,
@@ -93,6 +93,8 @@ def picture(transport, most, lines):
         handles.append(Line2D([], [], color="#333333", lw=0.8))
         names.append(what)
     style.legend_below(figure, handles, names, 2, markerscale=2 if size < 8 else 1.3)
+    if plane.dimension > 1:
+        style.equal_scales(figure, [axes], everything)
     return figure
 
 
