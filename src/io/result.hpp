@@ -9,7 +9,10 @@
 //     /inputs/source target attributes of InputIdentity; relative_path: seen from the result's folder
 //     /source/points /target/points                  fp64, if embedded; attribute checksum
 //
-// and what a command adds: Result::datasets, with a checksum each, and Result::groups.
+// and what a command adds: Result::datasets, with a checksum each, and Result::groups; of many pairs that were solved
+// together, each has
+//
+//     /pair                 attributes: column, and its values source and target
 //
 // A model of progressive OT is a result (of its last step, whose source is the travelled cloud) that also holds its
 // target's points and
