@@ -213,16 +213,29 @@ std::span<const std::byte> Hdf5Rows::chunk(std::int64_t band, std::int64_t colum
     return slot.bytes;
 }
 
+hsize_t Hdf5Rows::bytes_of_chunk(std::int64_t band, std::int64_t column) const {
+    const std::int64_t first = band * band_, count = std::min(band_, rows_ - first);
+    const std::array<hsize_t, 2> offset{static_cast<hsize_t>(first), static_cast<hsize_t>(column * width_)};
+    if (!written()) return 0;
+    unsigned skipped = 0;
+    haddr_t address = HADDR_UNDEF;
+    hsize_t bytes = 0, found = 0;
+    if (H5Dget_chunk_info_by_coord(dataset_.get(), offset.data(), &skipped, &address, &bytes) < 0)
+        refuse_rows(first, count, hdf5_error("unknown reason"));
+    if (address == HADDR_UNDEF) return 0;
+    // That one looks through all chunks. What reads them searches, which leads elsewhere in a damaged index.
+    if (H5Dget_chunk_storage_size(dataset_.get(), offset.data(), &found) < 0)
+        refuse_rows(first, count, hdf5_error("unknown reason"));
+    if (found != bytes || bytes == 0)
+        refuse_rows(first, count, fmt::format("a chunk has {} bytes, or {}", bytes, found));
+    return bytes;
+}
+
 void Hdf5Rows::decode(std::int64_t band, std::int64_t column, std::span<std::byte> into) {
     const std::int64_t first = band * band_, count = std::min(band_, rows_ - first);
     const std::array<hsize_t, 2> offset{static_cast<hsize_t>(first), static_cast<hsize_t>(column * width_)};
-    hsize_t bytes = 0;
-    haddr_t address = HADDR_UNDEF;
-    std::uint32_t skipped = 0;
-    if (H5Dget_storage_size(dataset_.get()) > 0 &&
-        H5Dget_chunk_info_by_coord(dataset_.get(), offset.data(), &skipped, &address, &bytes) < 0)
-        refuse_rows(first, count, hdf5_error("unknown reason"));
-    if (address == HADDR_UNDEF) {  // never written
+    const hsize_t bytes = bytes_of_chunk(band, column);
+    if (bytes == 0) {  // never written
         for (std::size_t at = 0; at < into.size(); at += element_)
             std::memcpy(into.data() + at, fill_.data(), element_);
         return;
@@ -233,6 +246,7 @@ void Hdf5Rows::decode(std::int64_t band, std::int64_t column, std::span<std::byt
     if (H5Fget_filesize(file.get(), &whole) < 0 || bytes > whole)
         refuse_rows(first, count, fmt::format("a chunk of {} bytes in a file of {}", bytes, whole));
     std::vector<std::byte> stored(bytes);
+    std::uint32_t skipped = 0;
     if (H5Dread_chunk(dataset_.get(), H5P_DEFAULT, offset.data(), &skipped, stored.data()) < 0)
         refuse_rows(first, count, hdf5_error("unknown reason"));
     if (edges_as_they_are_ && (count < band_ || (column + 1) * width_ > columns_)) skipped = ~std::uint32_t{0};
@@ -267,10 +281,14 @@ void Hdf5Rows::read_in_order(std::span<const GlobalRun> runs, ColumnRun columns,
 }
 
 void Hdf5Rows::read_by_hdf5(GlobalRun run, hid_t memory, std::byte* out) {
-    // It would not look at how long the decoded chunks are.
-    if (chunked())
+    // It would not look at how long the decoded chunks are, nor whether there is anything in one.
+    if (chunked() && written())
         for (std::int64_t band = run.first.value / band_; band * band_ < run.first.value + run.count; ++band)
-            for (std::int64_t column = 0; column < across_; ++column) chunk(band, column);
+            for (std::int64_t column = 0; column < across_; ++column) {
+                if (bytes_of_chunk(band, column) == 0)
+                    refuse_rows(run.first.value, run.count, "a chunk of text is not there");
+                chunk(band, column);
+            }
     read_slab(run, {0, columns_}, memory, out);
 }
 

@@ -61,6 +61,7 @@ class Hdf5Rows {
     void read_in_order(std::span<const GlobalRun> runs, ColumnRun columns, std::byte* out);
     void read_band(std::int64_t band, ColumnRun columns, std::span<const Piece> pieces);
     std::span<const std::byte> chunk(std::int64_t band, std::int64_t column);
+    hsize_t bytes_of_chunk(std::int64_t band, std::int64_t column) const;  // as stored; 0: it was never written
     void decode(std::int64_t band, std::int64_t column, std::span<std::byte> into);
     void read_slab(GlobalRun run, ColumnRun columns, hid_t memory, std::byte* out) const;
 
