@@ -60,6 +60,10 @@ std::vector<double> join_stripes(const Grid& grid, Side side, const Partition& p
 /// rank's piece (rows x width), returned is its part. Collective.
 std::vector<double> regroup(const Grid& grid, Side side, const Partition& pieces, const Partition& to,
                             std::int64_t width, std::span<const double> mine);
+/// The reverse: from the distribution `from` of `side` to consecutive pieces, one a rank. `mine` is this rank's part,
+/// returned is its piece. Collective.
+std::vector<double> cut_into_pieces(const Grid& grid, Side side, const Partition& from, const Partition& pieces,
+                                    std::int64_t width, std::span<const double> mine);
 /// This rank's stripe of its part of `side`: the rows that it reads from and writes to files.
 GlobalRun my_stripe(const Grid& grid, Side side, const Partition& partition);
 

@@ -46,4 +46,10 @@ Start make_start_near(
     Coupling& coupling, const Sinkhorn& sinkhorn, std::vector<double> f, std::vector<double> g,
     const std::function<bool()>& stop = [] { return false; });
 
+/// The same where nothing is known of how near they are: in small problems, too, they are looked at first, and taken
+/// where their first error is small; else `automatic` decides. Collective.
+Start make_start_if_near(
+    Coupling& coupling, const Sinkhorn& sinkhorn, std::vector<double> f,
+    const std::function<bool()>& stop = [] { return false; });
+
 }  // namespace convoy

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <functional>
 #include <string>
 #include <utility>
 
@@ -24,6 +25,22 @@ Start stored_start(const Sinkhorn& sinkhorn, const Problem& problem, const std::
     return {sinkhorn.start(problem.of_points(Side::row, std::move(stored.f)),
                            problem.of_points(Side::column, std::move(stored.g))),
             StartKind::given, fmt::format("the potentials in '{}' (epsilon {:.4g})", init, stored.epsilon)};
+}
+
+Start known_start(const Sinkhorn& sinkhorn, Coupling& coupling, const KnownPotentials& known,
+                  const std::function<bool()>& stop) {
+    std::vector<double> f = known.f;
+    const bool of_target = f.empty();
+    if (of_target) {
+        const double epsilon = sinkhorn.options.epsilon;
+        f.assign(static_cast<std::size_t>(coupling.local(Side::row).rows), 0.0);
+        const std::vector<double> log_sum = coupling.reduce(Side::row, {f, known.g}, epsilon, Safety::safe);
+        for (std::size_t i = 0; i < f.size(); ++i) f[i] = -epsilon * log_sum[i];
+    }
+    Start start = make_start_if_near(coupling, sinkhorn, std::move(f), stop);
+    if (of_target) start.state.other_work += 1;
+    if (start.kind == StartKind::given) start.explain = fmt::format("{}: {}", known.words, start.explain);
+    return start;
 }
 
 Outcome outcome_of(const Start& start, const Coupling& coupling, double epsilon, const ProblemOptions& asked,
@@ -51,7 +68,7 @@ Outcome outcome_of(const Start& start, const Coupling& coupling, double epsilon,
 }  // namespace
 
 SolvedProblem solve_problem(Run& run, Problem& problem, double epsilon, const ProblemOptions& asked,
-                            const SolverOptions& options) {
+                            const SolverOptions& options, const KnownPotentials* known) {
     Coupling& coupling = problem.coupling;
     Progress progress{run.console, problem.pairs()};
     coupling.while_reducing([&](double share) { progress.within(share); });
@@ -68,8 +85,9 @@ SolvedProblem solve_problem(Run& run, Problem& problem, double epsilon, const Pr
         return stop();
     };
     const std::optional<StartKind> kind = options.start();
-    Start start =
-        kind ? make_start(coupling, sinkhorn, *kind, stop) : stored_start(sinkhorn, problem, options.init, run.console);
+    Start start = known  ? known_start(sinkhorn, coupling, *known, stop)
+                  : kind ? make_start(coupling, sinkhorn, *kind, stop)
+                         : stored_start(sinkhorn, problem, options.init, run.console);
     run.heed_signals("looking for a start");
     run.phases.end("start");
     run.console.say("start: " + start.explain);

@@ -3,17 +3,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
-#include <limits>
 #include <optional>
 #include <utility>
 
 #include "convoy/error.hpp"
 #include "io/checksum.hpp"
-#include "io/exact_sum.hpp"
 #include "io/input.hpp"
 #include "io/input_error.hpp"
 #include "io/reader.hpp"
+#include "io/weights.hpp"
 
 namespace convoy::io {
 
@@ -69,21 +67,6 @@ Part read_part(const Grid& grid, Side side, const Partition& partition, Input& i
                                                      : read_stripes(grid, side, partition, input);
 }
 
-// Divides by the exact sum over the whole cloud. Each part is summed once: by the first of its sharers.
-void normalise(const Grid& grid, Side side, const Input& input, std::span<double> weights) {
-    ExactSum sum;
-    if (grid.sharers(side).rank() == 0) sum.add(weights);
-    sum.join(grid.world());
-    const double total = sum.value();
-    if (total == 0) refuse(input.location, "all weights are 0", "need a positive sum", "give other weights");
-    if (!std::isfinite(total))
-        refuse(input.location, "the sum of the weights overflows", "beyond what fp64 holds", "scale the weights down");
-    if (!(total >= std::numeric_limits<double>::min()))
-        refuse(input.location, fmt::format("the sum of the weights is {}", total), "less than fp64 holds exactly",
-               "scale the weights up");
-    for (double& weight : weights) weight /= total;
-}
-
 }  // namespace
 
 Shape shape_of(const Communicator& world, const InputOptions& input, const std::string& option_prefix) {
@@ -113,7 +96,7 @@ std::vector<double> read_masses(const Grid& grid, Side side, const Partition& pa
                                    1 / static_cast<double>(partition.items()));
     Input& weights = *opened;
     Part masses = read_part(grid, side, partition, weights);
-    normalise(grid, side, weights, masses.values);
+    normalise(grid, side, weights.location, masses.values);
     identity.weights_path = weights.location.path;
     identity.weights_key = weights.location.key;
     identity.weights_checksum = masses.checksum;

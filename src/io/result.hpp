@@ -10,7 +10,10 @@
 //     /source/points /target/points                  fp64, if embedded; attribute checksum
 //     /features             where points were standardized or projected: io/features_layout.hpp
 //
-// and what a command adds: Result::datasets, with a checksum each, and Result::groups.
+// and what a command adds: Result::datasets, with a checksum each, and Result::groups; of many pairs that were solved
+// together, each has
+//
+//     /pair                 attributes: column, and its values source and target
 //
 // A model of progressive OT is a result (of its last step, whose source is the travelled cloud) that also holds its
 // target's points and

@@ -27,25 +27,6 @@ struct Condition {
     std::string values;
 };
 
-std::string list_of_columns(const ObsFrame& table) {
-    std::vector<std::string> words;
-    for (const std::string& name : table.columns()) {
-        if (words.size() == most_listed) {
-            words.push_back(fmt::format("and {} more", table.columns().size() - most_listed));
-            break;
-        }
-        try {
-            const ObsColumn column = table.column(name);
-            words.push_back(column.categorical() ? fmt::format("{} ({} categories)", name, column.categories())
-                                                 : fmt::format("{} ({})", name, column.type()));
-        } catch (const InputError&) {
-            words.push_back(fmt::format("{} (not readable)", name));
-        }
-    }
-    if (words.empty()) return fmt::format("{} has no columns", table.path());
-    return fmt::format("{} has {}", table.path(), fmt::join(words, ", "));
-}
-
 // A column's name may have signs itself: the first cut whose left side is a column counts.
 Condition cut(const Location& location, const ObsFrame& table, const std::string& text) {
     for (auto at = text.find('='); at != std::string::npos; at = text.find('=', at + 1)) {
@@ -237,6 +218,25 @@ class Filter {
 };
 
 }  // namespace
+
+std::string list_of_columns(const ObsFrame& table) {
+    std::vector<std::string> words;
+    for (const std::string& name : table.columns()) {
+        if (words.size() == most_listed) {
+            words.push_back(fmt::format("and {} more", table.columns().size() - most_listed));
+            break;
+        }
+        try {
+            const ObsColumn column = table.column(name);
+            words.push_back(column.categorical() ? fmt::format("{} ({} categories)", name, column.categories())
+                                                 : fmt::format("{} ({})", name, column.type()));
+        } catch (const InputError&) {
+            words.push_back(fmt::format("{} (not readable)", name));
+        }
+    }
+    if (words.empty()) return fmt::format("{} has no columns", table.path());
+    return fmt::format("{} has {}", table.path(), fmt::join(words, ", "));
+}
 
 FilteredRows filter_rows(const Location& location, const ObsFrame& table, const std::vector<std::string>& conditions) {
     FilteredRows found{RowSelection{table.rows()}, 0};

@@ -10,6 +10,9 @@
 
 namespace convoy::io {
 
+// "obs has day (3 categories), type (text)": what a message answers an unknown name with.
+std::string list_of_columns(const ObsFrame& table);
+
 // Rows for which all conditions hold, as many as the table has. Values are compared as numbers in columns of numbers
 // (day=10.5; 10 is 10.0), else as text; a value with a comma may be written as it is, or in double quotes.
 // \throws InputError that lists what there is, also where no row is left

@@ -78,6 +78,34 @@ std::vector<double> regroup(const Grid& grid, Side side, const Partition& pieces
     return whole;
 }
 
+std::vector<double> cut_into_pieces(const Grid& grid, Side side, const Partition& from, const Partition& pieces,
+                                    std::int64_t width, std::span<const double> mine) {
+    const Communicator& world = grid.world();
+    CONVOY_EXPECT(pieces.items() == from.items() && pieces.parts() == world.size());
+    const GlobalRun part = from.run(grid.part(side)), piece = pieces.run(PartIndex{world.rank()});
+    CONVOY_EXPECT(static_cast<std::int64_t>(mine.size()) == part.count * width);
+    // Of ranks that share a part, each brings its stripe.
+    const std::int64_t sharers = grid.parts(other(side));
+    const auto stripe_of = [&](int rank) {
+        return from.stripe(grid.part_of(rank, side), sharers, grid.part_of(rank, other(side)).value);
+    };
+    std::vector<double> own(static_cast<std::size_t>(piece.count * width));
+    std::vector<std::span<const double>> sent;
+    std::vector<std::span<double>> received;
+    for (int rank = 0; rank < world.size(); ++rank) {
+        const GlobalRun given = intersect(stripe_of(world.rank()), pieces.run(PartIndex{rank}));
+        const GlobalRun taken = intersect(stripe_of(rank), piece);
+        const auto from_here = given.count > 0 ? (given.first.value - part.first.value) * width : 0;
+        const auto at = taken.count > 0 ? (taken.first.value - piece.first.value) * width : 0;
+        sent.push_back(
+            mine.subspan(static_cast<std::size_t>(from_here), static_cast<std::size_t>(given.count * width)));
+        received.push_back(
+            std::span{own}.subspan(static_cast<std::size_t>(at), static_cast<std::size_t>(taken.count * width)));
+    }
+    world.exchange(sent, received);
+    return own;
+}
+
 std::vector<double> join_stripes(const Grid& grid, Side side, const Partition& partition, std::int64_t width,
                                  std::span<const double> mine) {
     CONVOY_EXPECT(static_cast<std::int64_t>(mine.size()) == my_stripe(grid, side, partition).count * width);

@@ -253,6 +253,19 @@ Start make_start(Coupling& coupling, const Sinkhorn& sinkhorn, StartKind kind, c
     return start;
 }
 
+Start make_start_if_near(Coupling& coupling, const Sinkhorn& sinkhorn, std::vector<double> f, const Stop& stop) {
+    constexpr double near = 1;  // half of the mass in its place: beyond that, annealing is the shorter way
+    if (pairs_of(coupling) >= small_problem) return Choice{coupling, sinkhorn, stop}.made_near(std::move(f));
+    Candidate given = Judge{coupling, sinkhorn}(StartKind::given, std::move(f));
+    const std::string words = fmt::format("first error: {:.1e}", given.error);
+    if (given.error <= near || given.state.status == Status::stopped)
+        return {std::move(given.state), StartKind::given, fmt::format("given ({})", words)};
+    Start start = zero_start(sinkhorn);
+    start.state.other_work += static_cast<double>(given.state.half_passes) + given.state.other_work;
+    start.explain += fmt::format(" (given potentials have a {})", words);
+    return start;
+}
+
 Start make_start_near(Coupling& coupling, const Sinkhorn& sinkhorn, std::vector<double> f, std::vector<double> g,
                       const Stop& stop) {
     if (pairs_of(coupling) >= small_problem) return Choice{coupling, sinkhorn, stop}.made_near(std::move(f));

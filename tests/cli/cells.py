@@ -22,8 +22,8 @@ class Masked:
         self.values, self.mask = np.asarray(values), np.asarray(mask, bool)
 
 
-def add_texts(place, name, values, **more):
-    more.pop("fletcher32", None)  # not of text of any length
+def add_texts(place, name, values, fletcher32=False, **more):
+    """HDF5 has no checksums for text of variable length."""
     place.create_dataset(name, data=np.array(values, dtype=object), dtype=TEXT, **more)
 
 

@@ -1,5 +1,5 @@
 // Whole .h5ad files, damaged in any way: everything that is read of one, on one rank. HDF5 itself is under test here,
-// too; see README.md for what to do with what it does not survive.
+// too: see CMakeLists.txt for how to go on after what it does not survive.
 
 #include <fcntl.h>
 #include <sys/mman.h>

@@ -78,7 +78,7 @@ TEST(JoinStripes, MakesWholePartsOfStripes) {
     }
 }
 
-TEST(Regroup, BringsPiecesOfAnySizesToTheirParts) {
+TEST(Regroup, BringsPiecesOfAnySizesToTheirPartsAndBack) {
     const Communicator world = Communicator::world();
     const int ranks = world.size();
     for (const GridShape shape : test::all_shapes(ranks)) {
@@ -104,6 +104,8 @@ TEST(Regroup, BringsPiecesOfAnySizesToTheirParts) {
                         regroup(grid, side, pieces, to, 2, numbered(pieces.run(PartIndex{world.rank()}), 2));
 
                     EXPECT_EQ(part, numbered(to.run(grid.part(side)), 2));
+                    EXPECT_EQ(cut_into_pieces(grid, side, to, pieces, 2, part),
+                              numbered(pieces.run(PartIndex{world.rank()}), 2));
                 }
             }
         }
