@@ -39,8 +39,8 @@ struct Problem {
     Coupling coupling;
     io::InputIdentity source, target;
     // How the files' rows became the coupling's points; nothing: they are the same.
-    std::optional<MergedRows> merged_source, merged_target;
-    std::optional<Features> features;
+    std::optional<MergedRows> merged_source = {}, merged_target = {};
+    std::optional<Features> features = {};
 
     const std::optional<MergedRows>& merged(Side side) const {
         return side == Side::row ? merged_source : merged_target;

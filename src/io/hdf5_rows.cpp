@@ -186,7 +186,7 @@ void Hdf5Rows::read_band(std::int64_t band, ColumnRun columns, std::span<const P
             const std::byte* from = stored.data() + static_cast<std::size_t>(piece.row) * pitch + skip;
             std::byte* to = piece.out + static_cast<std::size_t>(first - columns.first) * bytes_;
             const auto count = static_cast<std::size_t>(piece.count);
-            if (bytes_ == element_ && row == pitch) {
+            if (bytes_ == element_ && row == pitch && elements * element_ == pitch) {
                 std::memcpy(to, from, count * row);
                 continue;
             }

@@ -50,6 +50,16 @@ class Formats(ArraysTest):
                     np.testing.assert_array_equal(self.points(name, ranks=ranks), self.a)
 
     def test_give_some_columns(self):
+        with h5py.File(self.folder / "chunks.h5", "w") as file:
+            for width in (1, 2, 3, 4, 6):  # wanted columns may begin within a chunk, and be as many as one has
+                file.create_dataset(str(width), data=self.a, chunks=(7, width), compression="gzip")
+        for first in range(6):
+            for end in range(first + 1, 7):
+                self.save("y.npy", self.a[:20, first:end] + 1)
+                for width in (1, 2, 3, 4, 6):
+                    with self.subTest(first=first, end=end, width=width):
+                        got = self.points(f"chunks.h5#{width}", "--source-columns", f"{first}:{end}")
+                        np.testing.assert_array_equal(got, self.a[:, first:end])
         for columns, expected in (("2:5", self.a[:, 2:5]), ("4,0:2", self.a[:, [4, 0, 1]]), (":1", self.a[:, :1]),
                                   ("3:", self.a[:, 3:])):
             self.save("y.npy", expected[:20] + 1)
