@@ -85,6 +85,11 @@ struct Look {
         side.input.dimension = count(group, "dimension");
         if (side.input.dimension == 0) side.input.dimension = side.input.columns;  // of an earlier version
         side.input.where = text(group, "where");
+        side.input.file_rows = count(group, "file_rows");
+        side.input.rows_without_value = count(group, "rows_without_value");
+        side.input.weights_path = text(group, "weights_path");
+        side.input.weights_key = text(group, "weights_key");
+        side.input.weights_checksum = static_cast<std::uint32_t>(count(group, "weights_checksum"));
         side.input.checksum = static_cast<std::uint32_t>(count(group, "checksum"));
         if (side.input.scaling.empty()) side.input.scaling.assign(1, '1');
         return side;
