@@ -1,8 +1,8 @@
 #pragma once
 /// \file
-/// What a solved plan says, without the plan: matches, largest entries, samples, averages, transitions, entropy. Each is
-/// one pass over all pairs, which forms no more of the plan than what is asked for. All calls are collective; answers
-/// are this rank's parts, the same on all ranks that share the part.
+/// What a solved plan says, without the plan: matches, largest entries, samples, averages, transitions, entropy. Each
+/// is one pass over all pairs, which forms no more of the plan than what is asked for. All calls are collective;
+/// answers are this rank's parts, the same on all ranks that share the part.
 
 #include <cstdint>
 #include <functional>
@@ -41,7 +41,8 @@ struct EntriesRule {
     std::int64_t count = 1;
     double mass = 1;
 };
-/// Row i holds index[begin[i]] ... index[begin[i + 1]], ascending, and P_ij itself. Points without mass have no entries.
+/// Row i holds index[begin[i]] ... index[begin[i + 1]], ascending, and P_ij itself. Points without mass have no
+/// entries.
 struct SparseRows {
     std::vector<std::int64_t> begin{0}, index;
     std::vector<double> value;
@@ -74,6 +75,8 @@ struct Groups {
     std::int64_t count = 0;
     std::vector<std::int32_t> of;
 };
+/// So many groups of the other side in a pass: a number for each of them and each of its points is held.
+inline constexpr std::int64_t groups_at_once = 64;
 /// Which group of the other side the conditional plan of each point of `stays` gives the most to (the first in a tie),
 /// and that share; and what groups give to groups: sum of P_ij over i in one and j in the other, own.count x
 /// others.count, on all ranks.
@@ -88,7 +91,8 @@ Transition transition(const SolvedPlan& plan, Side stays, const Groups& own, con
 /// Entropy of each point's conditional plan, -sum_j p_ij log p_ij in nats. 0: one partner; log m: anybody.
 std::vector<double> conditional_entropy(const SolvedPlan& plan, Side stays, std::span<const double> log_mass);
 
-/// P_ii / a_i for each source point; needs as many sources as targets. The trace of the plan is their mean under a.
-std::vector<double> diagonal(const SolvedPlan& plan);
+/// log(P_ii / a_i) for each source point, -infinity where target i has no mass; needs as many sources as targets. The
+/// trace of the plan is the mean of their exponentials under a.
+std::vector<double> log_diagonal(const SolvedPlan& plan);
 
 }  // namespace convoy

@@ -16,10 +16,19 @@
 #include "app/query_report.hpp"
 #include "app/query_tables.hpp"
 #include "convoy/error.hpp"
+#include "convoy/plan_questions.hpp"
+#include "solvers/portions.hpp"
 
 namespace convoy::app {
 
 namespace {
+
+// Of a table, at most.
+double lines(const QueryOptions& options, const io::Model& model) {
+    if (options.pairs > 0) return static_cast<double>(options.pairs);
+    const std::int64_t of_a_row = options.entries ? std::min(options.entries->count, model.points(Side::column)) : 1;
+    return static_cast<double>(model.points(Side::row)) * static_cast<double>(of_a_row);
+}
 
 void check_questions(const QueryOptions& options, const io::Model& model) {
     const std::int64_t n = model.points(Side::row), m = model.points(Side::column);
@@ -27,13 +36,13 @@ void check_questions(const QueryOptions& options, const io::Model& model) {
         !options.diagonal || n == m,
         fmt::format("--diagonal: '{}' has {} and {} (point i is held against point i); leave it out", options.result,
                     plural(n, "source point", "source points"), plural(m, "target point", "target points")));
-    CONVOY_VALIDATE(!options.entries || options.format != AnswerFormat::csv ||
-                        static_cast<double>(n) * static_cast<double>(std::min(options.entries->count, m)) < 1e7,
-                    "--output: more than ten million entries are no table for .csv; write an .h5 or .h5ad file");
     CONVOY_VALIDATE(!options.original_space || model.features,
                     fmt::format("--original-space has no effect: the points of '{}' are as they are in their files (it "
                                 "was solved without --standardize and --pca); leave it out",
                                 options.result));
+    CONVOY_VALIDATE(options.format != AnswerFormat::csv || options.has_transition() || lines(options, model) <= 1e7,
+                    fmt::format("--output: more than ten million lines are no table for .csv; write {} file",
+                                options.entries ? "an .h5 or .h5ad" : "an .h5"));
     for (const Side side : {Side::row, Side::column}) {
         const io::ModelSide& one = model.side(side);
         CONVOY_VALIDATE(options.moved(side).empty() || !one.points.there(),
@@ -62,17 +71,51 @@ double numbers_of_source(const QueryOptions& options, const io::Model& model) {
     if (options.barycentric || !options.times.empty()) numbers += d * static_cast<double>(1 + options.times.size());
     if (model.progressive()) numbers += d;
     if (options.pairs > 0) {
-        const double width = options.times.empty() ? 2 : d * static_cast<double>(1 + options.times.size()) + 2;
+        const double own = options.format == AnswerFormat::npy ? 4 : 2;
+        const double width = options.times.empty() ? own : d * static_cast<double>(1 + options.times.size()) + own;
         numbers += width * static_cast<double>(options.pairs) / static_cast<double>(model.points(Side::row)) + 2;
     }
     return numbers + 8;
 }
 
+// What passes while an answer is formed, the largest of them: picks, averages.
+void add_passing(HeldMore& more, const Communicator& world, const QueryOptions& options, const io::Model& model,
+                 std::int64_t columns) {
+    const std::int64_t n = model.points(Side::row), m = model.points(Side::column);
+    const auto picks = [&](std::int64_t rows, std::int64_t others, std::int64_t count) {
+        const PickMemory memory = memory_of_picks(rows, others, count, world.size());
+        more.bytes = std::max(more.bytes, memory.rank);
+        more.bytes_of_thread = std::max(more.bytes_of_thread, memory.thread);
+    };
+    if (options.match) picks(n, m, 1), picks(m, n, 1);
+    if (options.entries) picks(n, m, std::min(options.entries->count, m));
+    if (options.draws_of_a_row > 0) picks(n, m, std::min(options.draws_of_a_row, most_draws_at_once));
+    if (options.pairs > 0) picks(n, m, std::min(options.pairs, most_draws_at_once));
+    more.columns_averaged = std::max(columns, options.has_transition() ? groups_at_once : 0);
+    // Averages of a portion: its rows, and those of the part in hand.
+    const auto width = static_cast<double>(more.columns_averaged);
+    const double averages = 8 * std::min(3 * 0x1p23, 3 * width * static_cast<double>(std::max(n, m)));
+    more.bytes = std::max(more.bytes, averages);
+    // Tables are put together on every rank.
+    constexpr double line = 64;
+    if (options.format == AnswerFormat::csv && !options.has_transition())
+        more.bytes += 4 * line * lines(options, model);
+}
+
 PlannedRun plan_query(const Communicator& world, const QueryOptions& options, const io::Model& model) {
     const auto d = static_cast<double>(model.dimension());
+    const auto columns_of = [&](const std::string& file) {
+        return file.empty() ? std::int64_t{0}
+                            : io::shape_of(world, io::InputOptions{.points = file, .weights = {}}).columns;
+    };
+    const std::int64_t pushed = columns_of(options.push), pulled = columns_of(options.pull);
+    // As read, and once more as they are averaged, and so are groups.
+    const double averaged = static_cast<double>(options.has_transition() ? 2 * groups_at_once : 0);
+    const auto width = static_cast<double>(pushed + pulled);
     HeldMore more;
-    more.sources = numbers_of_source(options, model) / d;
-    more.numbers_of_target = 12;
+    more.sources = (numbers_of_source(options, model) + std::max(3 * width, averaged)) / d;
+    more.numbers_of_target = 12 + std::max(3 * width, averaged);
+    add_passing(more, world, options, model, std::max(pushed, pulled));
     more.moving_sources = 1;
     more.wide_averages = options.barycentric || !options.times.empty();
     ProblemOptions problem;

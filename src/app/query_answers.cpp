@@ -265,13 +265,14 @@ void Answering::transition(const SideLabels& labels) {
 }
 
 void Answering::diagonal() {
-    std::vector<double> own = convoy::diagonal(plan_);
+    std::vector<double> own = log_diagonal(plan_);
     const std::vector<double>& log_mass = log_masses_of(Side::row);
     // Of the identity coupling, which sends a_i from i to i, relative to the plan: what knowing the pairs would add.
-    std::vector<double> surprise;
-    for (const double entry : own) surprise.push_back(-std::log(entry));
-    const double trace = coupling().mean(Side::row, own), kl = coupling().mean(Side::row, surprise);
-    for (std::size_t i = 0; i < own.size(); ++i) own[i] = std::min(own[i] * std::exp(-log_mass[i]), 1.0);
+    const double kl = -coupling().mean(Side::row, own);
+    std::vector<double> entries;
+    for (const double log_entry : own) entries.push_back(std::exp(log_entry));
+    const double trace = coupling().mean(Side::row, entries);
+    for (std::size_t i = 0; i < own.size(); ++i) own[i] = std::min(std::exp(own[i] - log_mass[i]), 1.0);
     say("trace", fmt::format("{:.6g}", trace));
     say("KL of the identity", fmt::format("{:.6g} nats", kl));
     number("trace", trace);

@@ -106,6 +106,7 @@ void write_as_npy(const Communicator& world, const Asked& asked, const std::stri
     if (const io::AnswerArray* const from = find(asked, "pairs/source")) {
         io::AnswerArray both{"pairs", from->rows, 2, from->first, Integers{}};
         const auto &i = std::get<Integers>(from->values), &j = values_of<Integers>(asked, "pairs/target");
+        std::get<Integers>(both.values).reserve(2 * i.size());
         for (std::size_t k = 0; k < i.size(); ++k) {
             std::get<Integers>(both.values).push_back(i[k]);
             std::get<Integers>(both.values).push_back(j[k]);

@@ -74,7 +74,8 @@ class Blocks {
 std::vector<BlocksTogether> device_stages(const PlanRequest& request, GridShape shape, bool keep_products) {
     const Blocks make{request, shape};
     const std::int64_t n = request.rows, m = request.columns, d = request.dimension;
-    const std::int64_t width = request.more.wide_averages ? std::max(d, width_of_values) : width_of_values;
+    const std::int64_t width =
+        std::max({request.more.wide_averages ? d : 0, request.more.columns_averaged, width_of_values});
     const double pairs = static_cast<double>(n) * static_cast<double>(m);
     std::vector<BlocksTogether> stages;
 

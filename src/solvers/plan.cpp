@@ -213,7 +213,8 @@ double memory_beside_products(const PlanRequest& request, GridShape shape, int t
     const double driver = request.backend == Backend::cuda ? host_memory_of_cuda : 0;
     const double fixed = 48e6 + driver + threads * (2e6 + d * 1024);  // program, libraries, tiles
     const HeldMore& more = request.more;
-    const double held = 8 * (d * (n * more.sources + m * more.targets) + m * more.numbers_of_target);
+    const double held = more.bytes + threads * more.bytes_of_thread +
+                        8 * (d * (n * more.sources + m * more.targets) + m * more.numbers_of_target);
     const double reading = 8 * d * std::max(n / shape.columns, m / shape.rows);
     const double samples = memory_of_samples(request, n, m) + (keep_products ? products_of_samples(request, shape) : 0);
     const double moving = 8 * d * (n * more.moving_sources + m * more.moving_targets);

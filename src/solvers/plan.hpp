@@ -28,6 +28,8 @@ struct HeldMore {
     double sources = 0, targets = 0;
     double numbers_of_target = 0;
     double moving_sources = 0, moving_targets = 0;  // for a while only, when no start is looked for
+    double bytes = 0, bytes_of_thread = 0;          // of a rank and of each of its threads, on any grid
+    std::int64_t columns_averaged = 0;              // at a time, beside points
     bool self_problems = false;  // each side against itself is solved, too, before the problem itself
     bool wide_averages = false;  // of points or gradients, as many numbers as dimensions
     bool target_itself = false;  // the target is mapped onto itself, to choose epsilons

@@ -35,27 +35,36 @@ Transition transition(const SolvedPlan& plan, Side stays, const Groups& own, con
                       std::span<const double> log_mass) {
     Coupling& coupling = plan.coupling;
     const auto width = static_cast<std::size_t>(others.count), from = static_cast<std::size_t>(own.count);
-    std::vector<double> members(others.of.size() * width, 0.0);
-    for (std::size_t j = 0; j < others.of.size(); ++j) members[j * width + static_cast<std::size_t>(others.of[j])] = 1;
-    const Weighting weighting = Weighting::of_columns(members, others.count);
-
     Transition result;
     result.joint.assign(from * width, 0.0);
-    in_portions(plan, stays, numbers_at_once / std::max<std::int64_t>(others.count, 1), [&](LocalRun run) {
-        const std::vector<double> shares =
-            coupling.apply(stays, run, plan.potentials(), plan.epsilon, Safety::safe, weighting).value;
-        for (std::int64_t k = 0; k < run.count; ++k) {
-            const auto i = static_cast<std::size_t>(run.first.value + k);
-            const double* const row = shares.data() + static_cast<std::size_t>(k) * width;
-            const auto best = std::max_element(row, row + width) - row;
-            result.group.push_back(best);
-            result.share.push_back(std::clamp(row[best], 0.0, 1.0));
-            const double mass = coupling.local(stays).weights[i];
-            if (mass == 0) continue;
-            double* const into = result.joint.data() + static_cast<std::size_t>(own.of[i]) * width;
-            for (std::size_t c = 0; c < width; ++c) into[c] += mass * std::exp(log_mass[i]) * row[c];
+    result.group.assign(static_cast<std::size_t>(coupling.local(stays).rows), 0);
+    result.share.assign(result.group.size(), 0.0);
+    for (std::size_t first = 0; first < width; first += groups_at_once) {
+        const std::size_t some = std::min<std::size_t>(groups_at_once, width - first);
+        std::vector<double> members(others.of.size() * some, 0.0);
+        for (std::size_t j = 0; j < others.of.size(); ++j) {
+            const auto group = static_cast<std::size_t>(others.of[j]);
+            if (group >= first && group < first + some) members[j * some + group - first] = 1;
         }
-    });
+        const Weighting weighting = Weighting::of_columns(members, static_cast<std::int64_t>(some));
+        in_portions(plan, stays, numbers_at_once / static_cast<std::int64_t>(some), [&](LocalRun run) {
+            const std::vector<double> shares =
+                coupling.apply(stays, run, plan.potentials(), plan.epsilon, Safety::safe, weighting).value;
+            for (std::int64_t k = 0; k < run.count; ++k) {
+                const auto i = static_cast<std::size_t>(run.first.value + k);
+                const double* const row = shares.data() + static_cast<std::size_t>(k) * some;
+                const double* const best = std::max_element(row, row + some);
+                if (*best > result.share[i]) {
+                    result.share[i] = std::min(*best, 1.0);
+                    result.group[i] = static_cast<std::int64_t>(first) + (best - row);
+                }
+                const double mass = coupling.local(stays).weights[i];
+                if (mass == 0) continue;
+                double* const into = result.joint.data() + static_cast<std::size_t>(own.of[i]) * width + first;
+                for (std::size_t c = 0; c < some; ++c) into[c] += mass * std::exp(log_mass[i]) * row[c];
+            }
+        });
+    }
     coupling.sum_over_parts(stays, result.joint);
     return result;
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 #include <utility>
 
@@ -10,12 +11,6 @@
 #include "solvers/portions.hpp"
 
 namespace convoy {
-
-namespace {
-
-constexpr std::int64_t slots_at_once = std::int64_t{1} << 22;  // picks of a portion: 64 MiB
-
-}  // namespace
 
 std::vector<double> log_masses(const SolvedPlan& plan, Side stays) {
     return plan.coupling.reduce(stays, plan.potentials(), plan.epsilon, Safety::shifted);
@@ -42,6 +37,8 @@ SparseRows largest_entries(const SolvedPlan& plan, Side stays, const EntriesRule
     const std::int64_t count = std::min(rule.count, coupling.points(other(stays)));
     CONVOY_EXPECT(count >= 1 && rule.mass > 0 && rule.mass <= 1);
     SparseRows rows;
+    rows.index.reserve(static_cast<std::size_t>(coupling.local(stays).rows * count));
+    rows.value.reserve(rows.index.capacity());
     std::vector<std::pair<std::int64_t, double>> entries;
     const auto add_row = [&](const Picks& picks, std::int64_t i, double own_mass, double log_s) {
         double held = 0;
@@ -72,7 +69,7 @@ SparseRows largest_entries(const SolvedPlan& plan, Side stays, const EntriesRule
     return rows;
 }
 
-std::vector<double> diagonal(const SolvedPlan& plan) {
+std::vector<double> log_diagonal(const SolvedPlan& plan) {
     const Coupling& coupling = plan.coupling;
     CONVOY_EXPECT(coupling.points(Side::row) == coupling.points(Side::column));
     // Partners meet in the distribution of the sources.
@@ -90,7 +87,8 @@ std::vector<double> diagonal(const SolvedPlan& plan) {
     for (std::size_t i = 0; i < b.size(); ++i) {
         const double cost =
             coupling.cost()(source.local.point(static_cast<std::int64_t>(i)), std::span{y}.subspan(i * d, d));
-        values.push_back(b[i] > 0 ? b[i] * std::exp((plan.f[i] + g[i] - cost) / plan.epsilon) : 0.0);
+        values.push_back(b[i] > 0 ? std::log(b[i]) + (plan.f[i] + g[i] - cost) / plan.epsilon
+                                  : -std::numeric_limits<double>::infinity());
     }
     return values;
 }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <random>
+#include <span>
 
 #include "convoy/error.hpp"
 #include "convoy/plan_questions.hpp"
@@ -14,7 +15,14 @@ namespace convoy {
 
 namespace {
 
-constexpr std::int64_t slots_at_once = std::int64_t{1} << 22;
+std::size_t at(std::int64_t index) {
+    return static_cast<std::size_t>(index);
+}
+
+// Many draws of a row are drawn in rounds, each as if by a seed of its own.
+std::uint64_t seed_of_round(std::uint64_t seed, std::int64_t round) {
+    return round == 0 ? seed : std::mt19937_64{seed ^ (0xbf58476d1ce4e5b9u * static_cast<std::uint64_t>(round))}();
+}
 
 // A point without partners has potentials that no draw comes from.
 void expect_draws(const SolvedPlan& plan, const Picks& picks) {
@@ -47,9 +55,9 @@ std::vector<std::int64_t> draws_of_sources(const Coupling& coupling, std::int64_
     std::mt19937_64 random{seed};
     for (std::int64_t k = 0; k < count; ++k) {
         const double uniform = static_cast<double>(random() >> 11) * 0x1p-53;
-        const auto at = std::min(static_cast<std::int64_t>(uniform * static_cast<double>(total)), total - 1) - before;
-        if (at < 0 || at >= upto.back()) continue;
-        const auto point = std::ranges::upper_bound(upto, at) - upto.begin() - 1;
+        const auto mass = std::min(static_cast<std::int64_t>(uniform * static_cast<double>(total)), total - 1) - before;
+        if (mass < 0 || mass >= upto.back()) continue;
+        const auto point = std::ranges::upper_bound(upto, mass) - upto.begin() - 1;
         ++draws[static_cast<std::size_t>(point)];
     }
     return draws;
@@ -59,12 +67,19 @@ std::vector<std::int64_t> draws_of_sources(const Coupling& coupling, std::int64_
 
 std::vector<std::int64_t> sample_rows(const SolvedPlan& plan, Side stays, std::int64_t count, std::uint64_t seed) {
     CONVOY_EXPECT(count >= 1);
-    std::vector<std::int64_t> samples;
-    in_portions(plan, stays, slots_at_once / count, [&](LocalRun run) {
-        const Picks picks =
-            plan.coupling.pick(stays, run, plan.potentials(), plan.epsilon, {PickRule::Kind::sample, count, seed});
-        expect_draws(plan, picks);
-        samples.insert(samples.end(), picks.index.begin(), picks.index.end());
+    const std::int64_t rows = plan.coupling.local(stays).rows;
+    std::vector<std::int64_t> samples(static_cast<std::size_t>(rows * count));
+    in_portions(plan, stays, slots_at_once / std::min(count, most_draws_at_once), [&](LocalRun run) {
+        for (std::int64_t done = 0; done < count; done += most_draws_at_once) {
+            const std::int64_t slots = std::min(count - done, most_draws_at_once);
+            const Picks picks =
+                plan.coupling.pick(stays, run, plan.potentials(), plan.epsilon,
+                                   {PickRule::Kind::sample, slots, seed_of_round(seed, done / most_draws_at_once)});
+            expect_draws(plan, picks);
+            for (std::int64_t i = 0; i < run.count; ++i)
+                std::copy_n(picks.index.begin() + i * slots, slots,
+                            samples.begin() + (run.first.value + i) * count + done);
+        }
     });
     return samples;
 }
@@ -76,25 +91,38 @@ SampledPairs sample_pairs(const SolvedPlan& plan, std::int64_t count, std::uint6
     // Each draw of a row is another draw of its own: a row's first few are as good as any. The seed of the rows' draws
     // is another one than that of sample_rows(), so that both are independent.
     const std::uint64_t seed_of_rows = std::mt19937_64{seed ^ 0x9e3779b97f4a7c15u}();
-    std::int64_t most = 1;
-    for (const std::int64_t n : draws) most = std::max(most, n);
-    std::vector<double> largest{static_cast<double>(most)};
-    coupling.grid().world().max(largest);
+    const auto largest_of_all = [&](LocalRun run) {
+        std::vector<double> largest{1};
+        for (const std::int64_t n : std::span{draws}.subspan(at(run.first.value), at(run.count)))
+            largest[0] = std::max(largest[0], static_cast<double>(n));
+        coupling.grid().world().max(largest);
+        return static_cast<std::int64_t>(largest[0]);
+    };
 
     SampledPairs pairs;
-    const auto rows = slots_at_once / static_cast<std::int64_t>(largest[0]);
-    in_portions(plan, Side::row, rows, [&](LocalRun run) {
-        std::int64_t slots = 1;
-        for (std::int64_t i = 0; i < run.count; ++i)
-            slots = std::max(slots, draws[static_cast<std::size_t>(run.first.value + i)]);
-        const Picks picks = plan.coupling.pick(Side::row, run, plan.potentials(), plan.epsilon,
-                                               {PickRule::Kind::sample, slots, seed_of_rows});
-        expect_draws(plan, picks);
-        for (std::int64_t i = 0; i < run.count; ++i) {
-            const std::int64_t source = run.first.value + i;
-            for (std::int64_t k = 0; k < draws[static_cast<std::size_t>(source)]; ++k) {
-                pairs.source.push_back(first + source);
-                pairs.target.push_back(picks.index[static_cast<std::size_t>(i * slots + k)]);
+    std::vector<std::int64_t> begin{0};  // where the pairs of each row are
+    for (const std::int64_t n : draws) begin.push_back(begin.back() + n);
+    pairs.source.resize(at(begin.back()));
+    pairs.target.resize(at(begin.back()));
+    const std::int64_t most = largest_of_all({LocalIndex{0}, std::ssize(draws)});
+    in_portions(plan, Side::row, slots_at_once / std::min(most, most_draws_at_once), [&](LocalRun run) {
+        const std::int64_t most_here = largest_of_all(run);
+        for (std::int64_t done = 0; done < most_here; done += most_draws_at_once) {
+            // After the first round few rows are left.
+            while (run.count > 0 && draws[at(run.first.value + run.count - 1)] <= done) --run.count;
+            while (run.count > 0 && draws[at(run.first.value)] <= done) ++run.first.value, --run.count;
+            std::int64_t slots = 1;
+            for (std::int64_t i = run.first.value; i < run.first.value + run.count; ++i)
+                slots = std::max(slots, std::min(draws[at(i)] - done, most_draws_at_once));
+            const Picks picks = plan.coupling.pick(
+                Side::row, run, plan.potentials(), plan.epsilon,
+                {PickRule::Kind::sample, slots, seed_of_round(seed_of_rows, done / most_draws_at_once)});
+            expect_draws(plan, picks);
+            for (std::int64_t k = 0; k < run.count; ++k) {
+                const std::int64_t i = run.first.value + k;
+                const std::int64_t drawn = std::clamp<std::int64_t>(draws[at(i)] - done, 0, slots);
+                std::fill_n(pairs.source.begin() + begin[at(i)] + done, drawn, first + i);
+                std::copy_n(picks.index.begin() + k * slots, drawn, pairs.target.begin() + begin[at(i)] + done);
             }
         }
     });

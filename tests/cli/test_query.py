@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import pathlib
+import re
 import unittest
 
 import h5py
@@ -208,6 +209,36 @@ class Answers(QueryTest):
                 self.assertAlmostEqual(answers["trace"], trace, 10)
                 self.assertIn(f"{trace:.6g}", self.ending.out)
 
+    def test_of_the_diagonal_where_entries_vanish(self):
+        self.save("y2.npy", self.x[::-1])
+        self.y = self.x[::-1]
+        self.solve("--epsilon", "1e-3", "--tolerance", "0.1", inputs=("x.npy", "y2.npy"))
+        with h5py.File(self.folder / "run.h5") as file:
+            f, g = file["potentials/f"][:], file["potentials/g"][:]
+        logs = np.log(self.b) + (f + g - ((self.x - self.y) ** 2).sum(1)) / 1e-3
+        self.assertLess(logs.min(), -1000)
+        with h5py.File(self.query("--diagonal", *DOUBLE, ranks=3)) as file:
+            kl = -(self.a * logs).sum()
+            self.assertAlmostEqual(file["diagonal"].attrs["kl_of_identity"] / kl, 1, 10)
+
+    def test_of_many_groups(self):
+        few, many = np.arange(60) % 3, np.repeat(np.arange(150), 2)
+        random = np.random.default_rng(8)
+        self.save("y3.npy", random.normal(size=(300, 3)))
+        self.y = np.load(self.folder / "y3.npy")
+        self.solve(inputs=("x.npy", "y3.npy"))
+        self.save("i.npy", few)
+        self.save("j.npy", many)
+        of = np.eye(3)[few], np.eye(150)[many]
+        for ranks in GRIDS:
+            path = self.query("--source-labels", "i.npy", "--target-labels", "j.npy", *DOUBLE, ranks=ranks)
+            with self.subTest(ranks=ranks), h5py.File(path) as file:
+                found = file["transition"]
+                self.assert_close(found["joint"][:], of[0].T @ self.plan @ of[1])
+                shares = self.rows @ of[1]
+                self.assertEqual(list(found["source_label"]), list(shares.argmax(1)))
+                self.assert_close(found["source_share"][:], shares.max(1))
+
     def test_of_a_model_are_those_of_its_last_step(self):
         self.solve("--store-points", "--intermediates", "--steps", "3", command="progot", output="model.h5")
         with h5py.File(self.folder / "model.h5") as file:
@@ -245,6 +276,41 @@ class Answers(QueryTest):
                 equal = np.trace(joint[:, :3]) / joint.sum()
                 self.assertAlmostEqual(found.attrs["equal_mass"], equal, 10)
                 self.assertIn(f"{equal:.4f}", self.ending.out)
+
+
+class Memory(QueryTest):
+    """What a rank takes stays below what the plan says."""
+
+    def expect_enough(self, *options, ranks=0, **more):
+        self.query(*options, "--summary", "s.json", ranks=ranks, **more)
+        said, unit = re.search(r"about ([0-9.]+) (MiB|GiB) a rank", self.ending.err).groups()
+        limit = float(said) * {"MiB": 2**20, "GiB": 2**30}[unit]
+        self.assertLess(json.loads((self.folder / "s.json").read_text())["peak_memory_of_a_rank"], limit, options)
+
+    def test_of_many_draws_from_few_rows(self):
+        self.save("one.npy", np.zeros((1, 3)))
+        self.save("three.npy", np.eye(3))
+        self.save("b.npy", np.array([0.2, 0.3, 0.5]))
+        self.run_program("solve", "one.npy", "three.npy", "--target-weights", "b.npy", "--epsilon", "1", "-o", "run.h5")
+        for ranks in (0, 2):
+            self.expect_enough("--sample", "1e6", *DOUBLE, ranks=ranks)
+            with h5py.File(self.folder / "out.h5") as file:
+                targets = file["pairs/target"][:]
+            self.drawn = targets if ranks == 0 else self.drawn
+            np.testing.assert_array_equal(targets, self.drawn)
+            shares = np.bincount(targets, minlength=3) / 1e6
+            np.testing.assert_allclose(shares, [0.2, 0.3, 0.5], atol=0.003)
+        self.expect_enough("--sample-per-row", "1e6", *DOUBLE)
+
+    def test_of_wide_columns_and_many_groups(self):
+        random = np.random.default_rng(2)
+        self.save("x.npy", random.normal(size=(2000, 3)))
+        self.save("wide.npy", random.normal(size=(2000, 1000)))
+        self.save("i.npy", np.arange(2000) % 500)
+        self.run_program("solve", "x.npy", "x.npy", "-o", "run.h5")
+        self.expect_enough("--push", "wide.npy")
+        self.expect_enough("--source-labels", "i.npy", "--target-labels", "i.npy", ranks=2)
+        self.expect_enough("--top-k", "1000", ranks=2)
 
 
 class Files(QueryTest):
@@ -370,6 +436,7 @@ class Refusals(QueryTest):
         self.refuse("--match", output="out.txt", words=(".txt", ".h5"))
         self.refuse("--match", "--entropy", output="out.npy", words=(".npy", "one of"))
         self.refuse("--match", output="out.h5ad", words=(".h5ad", "--top-k"))
+        self.refuse("--sample", "2e7", output="out.csv", words=("ten million", ".h5"))
         ending = self.run_program("query", "run.h5", "--match", "-o", "run.h5", "--overwrite")
         self.assert_refused(ending, "run.h5", "choose another name", outputs=())
 

@@ -21,7 +21,7 @@ constexpr std::int64_t kept_in_order = 128;  // more lower bounds are kept in a 
 
 template <class T>
 BestOfRows<T>::BestOfRows(const PickBounds<T>& bounds, const PairScores& scores, const PickRule& rule, Side stays,
-                          std::int64_t rows, std::int64_t most)
+                          std::int64_t rows, std::int64_t filled, std::int64_t most)
     : bounds_{bounds},
       scores_{scores},
       draws_{rule.kind == PickRule::Kind::sample},
@@ -33,9 +33,9 @@ BestOfRows<T>::BestOfRows(const PickBounds<T>& bounds, const PairScores& scores,
       unit_{just_above<T>(noise_unit_ * std::numbers::ln2)},
       states_{allocate<std::uint64_t>(draws_ ? rows : 0)},
       rows_(static_cast<std::size_t>(rows)),
-      candidates_(static_cast<std::size_t>(rows * capacity_)),
-      reached_(static_cast<std::size_t>(rows * count_)),
-      best_(static_cast<std::size_t>(rows * count_)),
+      candidates_(static_cast<std::size_t>(filled * capacity_)),
+      reached_(static_cast<std::size_t>(filled * count_)),
+      best_(static_cast<std::size_t>(filled * count_)),
       together_(static_cast<std::size_t>(count_ + capacity_)),
       limits_{allocate<T>(rows)} {
     if (draws_) std::fill_n(states_.get(), rows, std::uint64_t{0});

@@ -30,9 +30,10 @@ struct Scored {
 template <class T>
 class BestOfRows {
  public:
-    // most: points that a row may have. Everything that is ever needed is allocated here.
+    // rows: slots, of which the first `filled` may take a row; most: points that a row may have. Everything that is
+    // ever needed is allocated here.
     BestOfRows(const PickBounds<T>& bounds, const PairScores& scores, const PickRule& rule, Side stays,
-               std::int64_t rows, std::int64_t most);
+               std::int64_t rows, std::int64_t filled, std::int64_t most);
 
     // Slot r takes the row i; or stays empty, and lets nothing pass.
     void begin(std::int64_t r, std::int64_t i);

@@ -131,7 +131,9 @@ class Picking {
         s.logits = allocate<T>(panel() * tile_columns);
         if (rule_.count <= many_picks) s.largest = allocate<T>(task_rows_ * rule_.count);
         s.found.resize(static_cast<std::size_t>(panel() * tile_columns));
-        s.best.emplace(bounds_, scores_, rule_, stays_, task_rows_, std::min(chunk_, summed().rows));
+        // A short range leaves slots empty: they need no room.
+        const std::int64_t filled = std::min(range_.first.value - first_ + range_.count, task_rows_);
+        s.best.emplace(bounds_, scores_, rule_, stays_, task_rows_, filled, std::min(chunk_, summed().rows));
         return s;
     }
 
