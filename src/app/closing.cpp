@@ -51,4 +51,19 @@ int close_run(Run& run, const Problem& problem, const OutputOptions& output, con
     return report.outcome.status == Status::converged ? done : not_converged;
 }
 
+void tell(const Communicator& world, std::vector<std::string>& files, const std::string& what,
+          const std::string& summary, bool overwrite, const std::function<std::string()>& json,
+          const std::function<std::string()>& text) {
+    const std::string output = files.front();
+    try {
+        if (!summary.empty()) {
+            files.push_back(summary);
+            write_text(world, summary, json(), overwrite);
+        }
+        print(world, text());
+    } catch (const Failure& error) {
+        throw Failure{fmt::format("{}; {} complete, in '{}'", error.what(), what, output)};
+    }
+}
+
 }  // namespace convoy::app

@@ -4,12 +4,10 @@
 
 #include <nlohmann/json.hpp>
 
+#include "app/closing.hpp"
 #include "app/fitted_map.hpp"
 #include "app/quantities.hpp"
 #include "app/report_parts.hpp"
-#include "app/side_files.hpp"
-#include "app/standard_output.hpp"
-#include "convoy/error.hpp"
 
 namespace convoy::app {
 
@@ -68,20 +66,9 @@ std::string summary_json(const MapReport& report) {
 }  // namespace
 
 void close_map(const Communicator& world, MapReport report, const std::string& summary, bool overwrite) {
-    // What fails now costs the summary, not the images.
-    const std::string output = report.files.front();
-    const auto beside = [&](const auto& action) {
-        try {
-            action();
-        } catch (const Failure& error) {
-            throw Failure{fmt::format("{}; the images themselves are complete, in '{}'", error.what(), output)};
-        }
-    };
-    if (!summary.empty()) {
-        report.files.push_back(summary);
-        beside([&] { write_text(world, summary, summary_json(report), overwrite); });
-    }
-    beside([&] { print(world, summary_text(report)); });
+    tell(
+        world, report.files, "the images themselves are", summary, overwrite, [&] { return summary_json(report); },
+        [&] { return summary_text(report); });
 }
 
 }  // namespace convoy::app

@@ -5,12 +5,10 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "app/closing.hpp"
 #include "app/fitted_map.hpp"
 #include "app/quantities.hpp"
 #include "app/report_parts.hpp"
-#include "app/side_files.hpp"
-#include "app/standard_output.hpp"
-#include "convoy/error.hpp"
 
 namespace convoy::app {
 
@@ -35,7 +33,8 @@ std::string table_text(const TransitionTable& table) {
         double sum = 0;
         for (std::size_t c = 0; c < columns; ++c) sum += row[c];
         text += fmt::format("\n  {:<20}", fitted(table.source_levels[r], 20));
-        for (std::size_t c = 0; c < columns; ++c) text += fmt::format(" {:>11.4f}", sum > 0 ? row[c] / sum : 0);
+        for (std::size_t c = 0; c < columns; ++c)
+            text += fmt::format(" {:>11.4f}", sum > 0 ? std::max(row[c] / sum, 0.0) : 0.0);
     }
     return text + "\n";
 }
@@ -85,20 +84,9 @@ std::string summary_json(const QueryReport& report) {
 }  // namespace
 
 void close_query(const Communicator& world, QueryReport report, const std::string& summary, bool overwrite) {
-    // What fails now costs the summary, not the answers.
-    const std::string output = report.files.front();
-    const auto beside = [&](const auto& action) {
-        try {
-            action();
-        } catch (const Failure& error) {
-            throw Failure{fmt::format("{}; the answers themselves are complete, in '{}'", error.what(), output)};
-        }
-    };
-    if (!summary.empty()) {
-        report.files.push_back(summary);
-        beside([&] { write_text(world, summary, summary_json(report), overwrite); });
-    }
-    beside([&] { print(world, summary_text(report)); });
+    tell(
+        world, report.files, "the answers themselves are", summary, overwrite, [&] { return summary_json(report); },
+        [&] { return summary_text(report); });
 }
 
 }  // namespace convoy::app
