@@ -39,6 +39,8 @@ class Communicator {
 
     /// From every rank to every rank: sent[r] goes to rank r, where it fills received[this rank], which is as long.
     void exchange(std::span<const std::span<const double>> sent, std::span<const std::span<double>> received) const;
+    /// Likewise where nobody knows how much comes: returned is what every rank sent to this one, by rank.
+    std::vector<std::vector<double>> exchange(const std::vector<std::vector<double>>& sent) const;
 
     template <class T>
     void broadcast(std::span<T> values, int root = 0) const {

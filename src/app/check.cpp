@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <string>
+#include <vector>
 
 #include "app/chosen_rows.hpp"
 #include "app/cloud_statistics.hpp"
@@ -11,11 +12,14 @@
 #include "app/console.hpp"
 #include "app/exit_codes.hpp"
 #include "app/options.hpp"
+#include "app/point_options.hpp"
+#include "app/problem_inputs.hpp"
 #include "app/quantities.hpp"
 #include "app/run_plan.hpp"
 #include "app/standard_output.hpp"
 #include "convoy/error.hpp"
 #include "io/h5ad_contents.hpp"
+#include "io/pattern.hpp"
 
 namespace convoy::app {
 
@@ -38,7 +42,7 @@ struct Report {
 // has none that is taken by default. Collective.
 bool describe_h5ad(const Communicator& world, Report& report, const io::InputOptions& input) {
     const io::Location location = io::Location::parse(input.points);
-    if (!io::is_h5ad(location.path)) return true;
+    if (!io::is_h5ad(location.path) || io::is_pattern(location.path)) return true;
     int goes_on = 1;
     agree(world, [&] {
         if (!world.is_root()) return;
@@ -63,11 +67,12 @@ bool describe_h5ad(const Communicator& world, Report& report, const io::InputOpt
 
 void describe(Report& report, const std::string& side, const io::InputOptions& input, const io::InputIdentity& identity,
               const CloudStatistics& s) {
+    const std::string prepared = io::in_words(identity.prepare, identity.scaling);
     report.text += fmt::format("{} {}\n", side, printable(io::Location{identity.path, identity.key}.name()));
     if (!identity.where.empty()) report.row("rows", chosen_rows(identity));
     report.row("points", fmt::format("{} x {}", count_text(s.rows), plural(s.dimension, "dimension", "dimensions")));
     report.row("values", fmt::format("{:.6g} to {:.6g}, mean {:.6g}{}", s.least, s.largest, s.mean,
-                                     input.scaling == "1" ? "" : " (scaled by " + input.scaling + ")"));
+                                     prepared.empty() ? "" : " (" + prepared + ")"));
     report.row("weights", input.weights.empty() ? std::string{"equal"}
                                                 : fmt::format("{}; {} of {} are zero", input.weights,
                                                               count_text(s.massless), count_text(s.rows)));
@@ -77,14 +82,26 @@ void describe(Report& report, const std::string& side, const io::InputOptions& i
     }
     if (s.widest_deviation > 1000 * s.narrowest_deviation) {
         report.remark(
-            fmt::format("column {} varies {:.0e} times as much as column {}: it rules the cost; standardise "
-                        "the columns?",
+            fmt::format("column {} varies {:.0e} times as much as column {}: it rules the cost; "
+                        "--standardize?",
                         s.widest_column, s.widest_deviation / s.narrowest_deviation, s.narrowest_column));
     }
     if (s.duplicates > 0) {
-        report.remark(fmt::format("{} equal to an earlier one; weights would say the same with fewer points",
+        report.remark(fmt::format("{} equal to an earlier one; --merge-duplicates solves with fewer points",
                                   plural(s.duplicates, "point is", "points are")));
     }
+    report.text += "\n";
+}
+
+void describe_joint(Report& report, const ProblemInputs& inputs, const ProblemClouds& clouds) {
+    if (!clouds.merged_source && !clouds.features) return;
+    report.text += "together\n";
+    if (clouds.merged_source)
+        report.row(
+            "equal points merged",
+            fmt::format("{} x {} are {} x {}", count_text(inputs.given().rows), count_text(inputs.given().columns),
+                        count_text(inputs.shape().rows), count_text(inputs.shape().columns)));
+    if (clouds.features) report.row("features", in_words(*clouds.features));
     report.text += "\n";
 }
 
@@ -122,10 +139,13 @@ int check(const Invocation& invocation) {
     declare(line, problem, false);
     declare(line, machine);
     if (!line.parse(invocation)) return done;
+    check_together(line, problem);
     check_together(line, machine);
     const bool pair = !problem.target.points.empty();
-    for (const char* option : {"--target-weights", "--target-where", "--target-scale", "--cost", "--epsilon", "--grid",
-                               "--memory", "--cache", "--device-memory"}) {
+    std::vector<std::string> of_pairs = options_of_input("target");
+    of_pairs.insert(of_pairs.end(), {"--cost", "--epsilon", "--grid", "--memory", "--cache", "--device-memory"});
+    of_pairs.insert(of_pairs.end(), std::begin(joint_options), std::end(joint_options));
+    for (const std::string& option : of_pairs) {
         CONVOY_VALIDATE(pair || !line.given(option),
                         fmt::format("{} has no effect without a TARGET; give one or leave the option out", option));
     }
@@ -148,18 +168,16 @@ int check(const Invocation& invocation) {
             io::read_cloud(grid, Side::row, Partition::even(shape.rows, world.size()), problem.source, identity);
         describe(report, "source", problem.source, identity, statistics_of(grid, Side::row, source));
     } else {
-        const ProblemShape shape = shape_of_problem(world, problem);
-        const auto [plan, devices] = plan_run(world, shape, problem, machine, {});
+        ProblemInputs inputs{world, problem, [] {}};
+        const auto [plan, devices] = plan_run(world, inputs.shape(), problem, machine, {});
         const Grid grid{world, plan.grid};
-        io::InputIdentity identity, target_identity;
-        DistributedCloud source = io::read_cloud(grid, Side::row, Partition::even(shape.rows, grid.parts(Side::row)),
-                                                 problem.source, identity);
-        DistributedCloud target =
-            io::read_cloud(grid, Side::column, Partition::even(shape.columns, grid.parts(Side::column)), problem.target,
-                           target_identity);
-        describe(report, "source", problem.source, identity, statistics_of(grid, Side::row, source));
-        describe(report, "target", problem.target, target_identity, statistics_of(grid, Side::column, target));
-        Coupling coupling{grid, std::move(source), std::move(target), problem.cost, plan.precision, plan.backend};
+        ProblemClouds clouds = inputs.read(grid, 0);
+        describe(report, "source", problem.source, clouds.source_input, statistics_of(grid, Side::row, clouds.source));
+        describe(report, "target", problem.target, clouds.target_input,
+                 statistics_of(grid, Side::column, clouds.target));
+        describe_joint(report, inputs, clouds);
+        Coupling coupling{grid,         std::move(clouds.source), std::move(clouds.target),
+                          problem.cost, plan.precision,           plan.backend};
         describe_pair(report, coupling, problem, plan);
     }
     report.text +=

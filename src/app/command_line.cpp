@@ -90,6 +90,11 @@ CLI::Option* CommandLine::flag(const std::string& names, const std::string& desc
     return app_.add_flag(names, keep, description);
 }
 
+CLI::Option* CommandLine::flag(const std::string& names, const std::string& description,
+                               const std::function<void()>& take) {
+    return app_.add_flag_callback(names, take, description);
+}
+
 void CommandLine::positional(const std::string& name, const std::string& description, std::string& keep,
                              bool required) {
     app_.add_option(name, keep, description)->option_text(" ");  // for the help page; its value comes from normalise

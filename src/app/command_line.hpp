@@ -4,6 +4,7 @@
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>  // CLI11 does not link without
 #include <CLI/Formatter.hpp>
+#include <functional>
 #include <set>
 #include <string>
 #include <vector>
@@ -28,6 +29,7 @@ class CommandLine {
     CLI::Option* texts(const std::string& names, const std::string& value, const std::string& description,
                        std::vector<std::string>& keep);
     CLI::Option* flag(const std::string& names, const std::string& description, bool& keep);
+    CLI::Option* flag(const std::string& names, const std::string& description, const std::function<void()>& take);
     void positional(const std::string& name, const std::string& description, std::string& keep, bool required);
 
     // False if help was asked for, and printed. InputError on all ranks. Collective (--config is read by rank 0).

@@ -74,6 +74,7 @@ bool parse(const Invocation& invocation, Options& options) {
     declare(line, options.volume);
     if (!line.parse(invocation)) return false;
 
+    check_together(line, options.problem);
     check_together(line, options.solver);
     check_together(line, options.machine);
     check_together(line, options.volume);
@@ -139,7 +140,7 @@ SelfPart find_self_part(Run& run, const Problem& problem, Side side, double epsi
                         const StoredSelfTerm* reusable, const Options& options) {
     SelfPart part;
     if (reusable != nullptr) {
-        part.self = read_self_term(problem.coupling, side, *stored, *reusable);
+        part.self = read_self_term(problem, side, *stored, *reusable);
         const DivergenceTerm& term = part.self.term;
         part.reused = term.status == Status::converged && term.audit.error() <= options.solver.tolerance;
         part.self.term.half_passes = 0;
@@ -199,7 +200,7 @@ int divergence(const Invocation& invocation) {
         .sources = options.gradient ? 2.0 : 0.0, .self_problems = true, .wide_averages = options.gradient};
     Problem problem = load_problem(run, "divergence", options.problem, options.machine, options.solver, more);
     Coupling& coupling = problem.coupling;
-    const ReusableTerms reusable = stored ? find_reusable(*stored, problem.source, problem.target) : ReusableTerms{};
+    const ReusableTerms reusable = stored ? find_reusable(*stored, problem) : ReusableTerms{};
     const double epsilon = find_epsilon(coupling, options);
     run.heed_signals("finding epsilon");
     run.phases.end("epsilon");
@@ -230,16 +231,17 @@ int divergence(const Invocation& invocation) {
     warn_of_outcome(run.console, findings, options);
     io::Result result = begin_result(run, problem, invocation, "divergence", findings.status());
     result.solution = solution_attributes(cross.outcome);
-    result.groups = divergence_groups(findings);
+    for (auto& group : divergence_groups(findings)) result.groups.push_back(std::move(group));
     result.datasets.push_back({"self/source/f", Side::row, 1, std::move(self_x.self.solution.f)});
     result.datasets.push_back({"self/target/f", Side::column, 1, std::move(self_y.self.solution.g)});
     if (options.gradient)
-        result.datasets.push_back({"gradient/source", Side::row, coupling.dimension(), std::move(gradient), true});
+        result.datasets.push_back(
+            {"gradient/source", Side::row, coupling.dimension(), std::move(gradient), true, true});
     result.history = std::move(cross.state.history);
     result.f = std::move(cross.state.f);
     result.g = std::move(cross.state.g);
     result.store_source = result.store_target = options.output.store_points;
-    io::write_result(coupling, result, options.output.output, options.output.overwrite);
+    write_result(problem, result, options.output);
 
     const std::string text = divergence_text(findings, cross.outcome);
     cross.outcome.status = findings.status();  // decides the exit code

@@ -31,6 +31,7 @@ LoadedPlan load_plan(const Grid& grid, const io::Model& model, const QueryOption
         Coupling{grid, std::move(source), std::move(target), model.cost, plan.precision, plan.backend, false},
         std::move(potentials.f),
         std::move(potentials.g),
+        options.original_space ? model.features : std::nullopt,
         {}};
     if (steps.size() > 1) {
         loaded.source_points = loaded.coupling.local(Side::row).points;

@@ -1,6 +1,7 @@
 #pragma once
 // A result brought back to life: its clouds and potentials on the ranks of this run.
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,7 @@ namespace convoy::app {
 struct LoadedPlan {
     Coupling coupling;  // of a model of progot: that of its last step, its source the travelled points
     std::vector<double> f, g;
+    std::optional<Features> features;   // that points were put through, where answers are to be brought back
     std::vector<double> source_points;  // of a model: where they started; else nothing, they did not move
 
     SolvedPlan solved(double epsilon, std::function<void()> between) {

@@ -15,6 +15,7 @@
 #include "app/map_progress.hpp"
 #include "app/map_report.hpp"
 #include "app/options.hpp"
+#include "app/point_options.hpp"
 #include "app/provenance.hpp"
 #include "app/quantities.hpp"
 #include "convoy/error.hpp"
@@ -30,6 +31,7 @@ struct MapOptions {
     MachineOptions machine;
     std::string output, summary;
     bool overwrite = false;
+    bool original_space = false;
     VolumeOptions volume;
     std::string config;
 };
@@ -48,13 +50,14 @@ bool parse(const Invocation& invocation, MapOptions& options) {
     declare(line, options.fit, true);
     line.positional("POINTS", "points to map, a row each: PATH[#KEY], e.g. cells.h5#/X, points.npy, table.csv",
                     options.points.points, true);
-    line.option("--scale", "FACTOR", "POINTS are multiplied with it, e.g. 1/255 (default 1)",
-                [&](const std::string& text) {
-                    io::parse_scaling(text);
-                    options.points.scaling = text;
-                })
+    line.flag(
+            "--original-space",
+            "images in the coordinates of the files, where the model's clouds were standardized or projected: undone, "
+            "but for what components leave out",
+            options.original_space)
         ->group("Map");
     declare_where(line, "--where", "Map", "rows of POINTS, of an .h5ad file,", options.points.where);
+    declare_preparation(line, {{"", &options.points}});
     declare(line, options.machine, false);
     line.text("-o,--output", "FILE.h5", "the images: dataset /points of one HDF5 file (required)", options.output)
         ->group("Output");
@@ -62,6 +65,7 @@ bool parse(const Invocation& invocation, MapOptions& options) {
     line.text("--summary", "FILE.json", "the closing summary, for programs", options.summary)->group("Output");
     declare(line, options.volume);
     if (!line.parse(invocation)) return false;
+    check_preparation(line, {{"", &options.points}});
     check_together(line, options.machine);
     check_together(line, options.volume);
     CONVOY_VALIDATE(!options.output.empty(), "no output is given; add -o FILE.h5");
@@ -100,10 +104,10 @@ void expect_finite(const Communicator& world, const MapOptions& options, const M
 }
 
 // Reads, maps and writes portion after portion.
-void stream(const Grid& grid, const MapOptions& options, const MapPlan& plan, io::PointStream& points, FittedMap& map,
-            io::PointsFile& file, MapProgress& progress, Run& run) {
+void stream(const Grid& grid, const MapOptions& options, const io::Model& model, const MapPlan& plan,
+            io::PointStream& points, FittedMap& map, io::PointsFile& file, MapProgress& progress, Run& run) {
     const Communicator& world = grid.world();
-    const std::int64_t d = points.columns();
+    const std::int64_t d = model.dimension();
     const Partition portions = Partition::even(points.rows(), plan.portions.count);
     for (std::int64_t p = 0; p < portions.parts(); ++p) {
         const GlobalRun portion = portions.run(PartIndex{p});
@@ -111,7 +115,8 @@ void stream(const Grid& grid, const MapOptions& options, const MapPlan& plan, io
         const Partition parts = Partition::even(portion.count, grid.parts(Side::row));
         const GlobalRun stripe = my_stripe(grid, Side::row, parts);
         const GlobalRun mine{GlobalIndex{portion.first.value + stripe.first.value}, stripe.count};
-        const std::vector<double> read = points.read(portion, mine);
+        std::vector<double> read = points.read(portion, mine);
+        if (model.features) read = model.features->apply(read);
         const std::vector<double> z = join_stripes(grid, Side::row, parts, d, read);
         run.phases.end("read");
         const std::vector<double> images = map(z);
@@ -121,7 +126,10 @@ void stream(const Grid& grid, const MapOptions& options, const MapPlan& plan, io
                                                 : std::span{images}.subspan(static_cast<std::size_t>(skipped * d),
                                                                             static_cast<std::size_t>(stripe.count * d));
         expect_finite(world, options, plan, mine, own);
-        file.write(portion, mine, own);
+        if (options.original_space)
+            file.write(portion, mine, model.features->undo({own.begin(), own.end()}));
+        else
+            file.write(portion, mine, own);
         run.phases.end("write");
         const std::int64_t done_so_far = portion.first.value + portion.count;
         if (run.stop.agreed(world) == StopReason::signal)
@@ -162,13 +170,18 @@ int map(const Invocation& invocation) {
     const io::Model model = io::open_model(world, options.fit.model);
     check_fit(options.fit, model);
     io::PointStream points{world, options.points};
-    CONVOY_VALIDATE(points.columns() == model.dimension(),
+    CONVOY_VALIDATE(points.columns() == model.inputs(),
                     fmt::format("points '{}' have {}, but '{}' maps points of {}; give points of the model's space",
                                 options.points.points, plural(points.columns(), "column", "columns"), options.fit.model,
-                                plural(model.dimension(), "dimension", "dimensions")));
+                                plural(model.inputs(), "dimension", "dimensions")));
+    CONVOY_VALIDATE(!options.original_space || model.features,
+                    fmt::format("--original-space has no effect: '{}' maps points as they are (it was solved without "
+                                "--standardize and --pca); leave it out",
+                                options.fit.model));
     check_files(world, options, model);
     MapRequest request = request_of(options.fit, model);
     request.points = points.rows();
+    request.read_dimension = model.inputs();
     const auto [plan, devices] = plan_mapping(world, request, options.machine);
     run.console.say(fmt::format("convoy {} map: {} of {} by {}", version(), plural(points.rows(), "point", "points"),
                                 plural(points.columns(), "dimension", "dimensions"), in_words(model)));
@@ -194,7 +207,7 @@ int map(const Invocation& invocation) {
     head.run.insert(head.run.end(), where.begin(), where.end());
     head.phases = phases_of(options);
     head.rows = points.rows();
-    head.columns = points.columns();
+    head.columns = options.original_space ? model.inputs() : model.dimension();
     head.input = points.identity();
     head.self = self != nullptr ? &self->potential : nullptr;
     head.self_points = self != nullptr ? self->partition.items() : 0;
@@ -204,7 +217,7 @@ int map(const Invocation& invocation) {
 
     const double pairs = pairs_of_a_point(request);
     MapProgress progress{run.console, points.rows(), pairs};
-    stream(grid, options, plan, points, fitted, file, progress, run);
+    stream(grid, options, model, plan, points, fitted, file, progress, run);
     run.phases.add("kernel", fitted.meters().kernel_seconds);
     run.phases.add("communication", fitted.meters().communication_seconds);
     warn_of_rounding(run.console, fitted);

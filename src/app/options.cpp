@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "app/point_options.hpp"
 #include "app/quantities.hpp"
 #include "app/spelling.hpp"
 #include "convoy/error.hpp"
@@ -99,16 +100,8 @@ void declare_inputs(CommandLine& line, ProblemOptions& options, bool target_requ
     line.text("--target-weights", "PATH[#KEY]", "masses of the target's points", options.target.weights)->group(group);
     declare_where(line, "--source-where", group, "the source's rows, of an .h5ad file,", options.source.where);
     declare_where(line, "--target-where", group, "the target's rows", options.target.where);
-    const auto take_scaling = [](std::string& scaling, const std::string& text) {
-        io::parse_scaling(text);
-        scaling = text;
-    };
-    line.option("--source-scale", "FACTOR", "the source's points are multiplied with it, e.g. 1/255 (default 1)",
-                [=, &options](const std::string& text) { take_scaling(options.source.scaling, text); })
-        ->group(group);
-    line.option("--target-scale", "FACTOR", "likewise for the target",
-                [=, &options](const std::string& text) { take_scaling(options.target.scaling, text); })
-        ->group(group);
+    declare_preparation(line, {{"source", &options.source}, {"target", &options.target}});
+    declare(line, options.joint);
 }
 
 void declare_where(CommandLine& line, const std::string& name, const std::string& group, const std::string& of,
@@ -229,6 +222,10 @@ void declare(CommandLine& line, VolumeOptions& options) {
     const std::string group = "General";
     line.flag("-q,--quiet", "no progress: warnings and errors only", options.quiet)->group(group);
     line.flag("-v,--verbose", "more about how the run is laid out", options.verbose)->group(group);
+}
+
+void check_together(const CommandLine& line, ProblemOptions& problem) {
+    check_preparation(line, {{"source", &problem.source}, {"target", &problem.target}});
 }
 
 void check_together(const CommandLine& line, const SolverOptions& solver) {

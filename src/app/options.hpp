@@ -9,6 +9,7 @@
 
 #include "app/command_line.hpp"
 #include "app/console.hpp"
+#include "app/joint_options.hpp"
 #include "convoy/coupling.hpp"
 #include "convoy/epsilon.hpp"
 #include "convoy/sinkhorn.hpp"
@@ -21,6 +22,7 @@ namespace convoy::app {
 struct ProblemOptions {
     io::InputOptions source{.points = {}, .weights = {}, .scaling = "1"};
     io::InputOptions target{.points = {}, .weights = {}, .scaling = "1"};
+    JointOptions joint;
     Cost cost;
     EpsilonRule epsilon;
 };
@@ -75,6 +77,7 @@ void declare(CommandLine& line, VolumeOptions& options);
 
 // What single options cannot see: pairs that contradict each other, and options that would have no effect. Called after
 // parse(). \throws InputError
+void check_together(const CommandLine& line, ProblemOptions& problem);
 void check_together(const CommandLine& line, const SolverOptions& solver);
 void check_together(const CommandLine& line, const MachineOptions& machine);
 void check_together(const CommandLine& line, const VolumeOptions& volume);

@@ -10,6 +10,7 @@
 
 #include "app/options.hpp"
 #include "convoy/error.hpp"
+#include "io/pattern.hpp"
 #include "io/result.hpp"
 
 namespace convoy::app {
@@ -57,7 +58,7 @@ void expect_no_input(const std::vector<Named>& files, const CommandLine& line, c
         };
         for (const io::InputOptions& input : inputs) {
             for (const std::string& text : {input.points, input.weights})
-                keep("an input", io::Location::parse(text).path);
+                for (const std::string& read : io::files_named(io::Location::parse(text).path)) keep("an input", read);
         }
         keep("the --config file", line.config());
         // A result may take the place of the one that it goes on from: that is read by then.
@@ -93,8 +94,9 @@ void check_outputs(const Communicator& world, const std::vector<Named>& outputs,
         expect_different(outputs);
         for (const auto& [option, path] : outputs) {
             for (const std::string& input : inputs)
-                CONVOY_VALIDATE(!same_file(input, path),
-                                fmt::format("{}: '{}' is an input of this run; choose another name", option, path));
+                for (const std::string& read : io::files_named(input))
+                    CONVOY_VALIDATE(!same_file(read, path),
+                                    fmt::format("{}: '{}' is an input of this run; choose another name", option, path));
         }
     });
     for (const auto& [option, path] : outputs) {

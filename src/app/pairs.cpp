@@ -14,6 +14,7 @@
 #include "app/exit_codes.hpp"
 #include "app/pair_files.hpp"
 #include "app/pairs_report.hpp"
+#include "app/point_options.hpp"
 #include "app/provenance.hpp"
 #include "app/quantities.hpp"
 #include "app/side_files.hpp"
@@ -276,12 +277,18 @@ void check_pairs(const Communicator& world, const CommandLine& line, SolveOption
                                 "of them out",
                                 problem.target.points));
     CONVOY_VALIDATE(!options.output.output.empty(), "no output is given; add -o PREFIX");
-    const auto none = [&](const char* name, const char* why) {
+    const auto none = [&](const std::string& name, const char* why) {
         CONVOY_VALIDATE(!line.given(name),
                         fmt::format("{} has no effect together with --pairs ({}); leave it out", name, why));
     };
     none("--target-where", "--source-where holds for the cells of both sides");
-    none("--target-scale", "--source-scale holds for both sides");
+    for (const std::string& option : options_of_input("target"))
+        if (option != "--target-weights" && option != "--target-where")
+            none(option, "both sides are prepared as SOURCE is");
+    for (const char* option : {"--transpose", "--source-transpose"}) none(option, "cells are the file's rows");
+    for (const char* option : {"--grayscale", "--source-grayscale", "--blur", "--source-blur"})
+        none(option, "cells are no images");
+    for (const char* option : joint_options) none(option, "it is about two clouds alone");
     none("--trace", "each result has its history");
     for (const auto& [name, weights] : {std::pair{"--source-weights", &problem.source.weights},
                                         std::pair{"--target-weights", &problem.target.weights}})

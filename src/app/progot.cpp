@@ -37,13 +37,16 @@ std::vector<double> automatic_epsilons(Run& run, const Problem& problem, const P
     if (!command.steps.held_out.points.empty()) {
         io::InputOptions input = command.steps.held_out;
         input.scaling = command.problem.target.scaling;
+        input.prepare = command.problem.target.prepare;
         const io::Shape shape = io::shape_of(run.world, input);
-        CONVOY_VALIDATE(shape.columns == problem.shape.dimension,
-                        fmt::format("--held-out: '{}' has {} but the target {}; give points of the same dimension",
-                                    input.points, plural(shape.columns, "column", "columns"), problem.shape.dimension));
+        CONVOY_VALIDATE(
+            shape.columns == problem.target.dimension,
+            fmt::format("--held-out: '{}' has {} but the target {}; give points of the same dimension", input.points,
+                        plural(shape.columns, "column", "columns"), problem.target.dimension));
         const Grid& grid = problem.coupling.grid();
         io::InputIdentity identity;
         held_out = io::read_cloud(grid, Side::row, Partition::even(shape.rows, grid.parts(Side::row)), input, identity);
+        if (problem.features) transform(*problem.features, *held_out);
         say_choice(run.console, "held-out", input, identity);
     }
     const AutoEpsilon found = choose_epsilons(problem.coupling, options, std::move(held_out));
@@ -176,8 +179,7 @@ int progot(const Invocation& invocation) {
     result.g = std::move(state.g.back());
     result.store_target = true;
     result.store_source = command.output.store_points;
-    io::write_result(coupling.grid(), given_source ? *given_source : coupling.cloud(Side::row),
-                     coupling.cloud(Side::column), result, command.output.output, command.output.overwrite);
+    write_result(problem, result, command.output, given_source ? &*given_source : nullptr);
     return close_run(run, problem, command.output, outcome, result);
 }
 

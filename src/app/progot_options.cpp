@@ -155,6 +155,7 @@ bool parse(const Invocation& invocation, ProgotCommand& command) {
     declare(line, command.output);
     declare(line, command.volume);
     if (!line.parse(invocation)) return false;
+    check_together(line, command.problem);
     check_together(line, command.solver);
     check_together(line, command.machine);
     check_together(line, command.volume);

@@ -39,6 +39,10 @@ void check_questions(const QueryOptions& options, const io::Model& model) {
     CONVOY_VALIDATE(options.format != AnswerFormat::csv || options.has_transition() || lines(options, model) <= 1e7,
                     fmt::format("--output: more than ten million lines are no table for .csv; write {} file",
                                 options.entries ? "an .h5 or .h5ad" : "an .h5"));
+    CONVOY_VALIDATE(!options.original_space || model.features,
+                    fmt::format("--original-space has no effect: the points of '{}' are as they are in their files (it "
+                                "was solved without --standardize and --pca); leave it out",
+                                options.result));
     for (const Side side : {Side::row, Side::column}) {
         const io::ModelSide& one = model.side(side);
         CONVOY_VALIDATE(options.moved(side).empty() || !one.points.there(),
@@ -58,7 +62,7 @@ void check_files(const Communicator& world, const QueryOptions& options, const i
 
 // Numbers that answers take, for each point of a side.
 double numbers_of_source(const QueryOptions& options, const io::Model& model) {
-    const auto d = static_cast<double>(model.dimension());
+    const auto d = static_cast<double>(options.original_space ? model.inputs() : model.dimension());
     double numbers = 2;
     if (options.match) numbers += 2;
     if (options.entries)
@@ -122,7 +126,8 @@ PlannedRun plan_query(const Communicator& world, const QueryOptions& options, co
     none.init.clear();
     none.annealing = false;
     none.acceleration = Acceleration::plain;
-    const ProblemShape shape{model.points(Side::row), model.points(Side::column), model.dimension()};
+    ProblemShape shape{model.points(Side::row), model.points(Side::column), model.dimension()};
+    if (model.features) shape.read_dimension = model.inputs();
     return plan_run(world, shape, problem, machine, none, more);
 }
 

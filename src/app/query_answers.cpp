@@ -60,6 +60,13 @@ class Answering {
     void place(const std::string& path, std::int64_t rows, std::int64_t width, std::int64_t begin, Vector<T> values) {
         asked_.answers.arrays.push_back({path, rows, width, begin, std::move(values)});
     }
+    // Points, in the coordinates of the files if that is asked for.
+    void place_points(const std::string& path, std::int64_t rows, std::int64_t begin, Vector<double> values) {
+        const std::optional<Features>& features = loaded_.features;
+        if (!writes(Side::row)) values.clear();
+        if (features) values = features->undo(values);
+        place(path, rows, features ? features->inputs : coupling().dimension(), begin, std::move(values));
+    }
     void say(std::string name, std::string value) { asked_.lines.push_back({std::move(name), std::move(value)}); }
     void number(std::string name, double value) { asked_.numbers.emplace_back(std::move(name), value); }
     const std::vector<double>& log_masses_of(Side side);
@@ -165,7 +172,7 @@ void Answering::between(const SampledPairs& pairs, std::int64_t before, std::int
             const auto from = static_cast<std::size_t>((pairs.source[pair] - begin) * d) + c;
             moved[at] = (1 - t) * x[from] + t * y[at];
         }
-        place(fmt::format("interpolation/samples_{}", k), all, d, before, std::move(moved));
+        place_points(fmt::format("interpolation/samples_{}", k), all, before, std::move(moved));
     }
     run_.phases.end("interpolation");
 }
@@ -187,9 +194,9 @@ void Answering::barycentric() {
         const double t = options_.times[k];
         std::vector<double> moved(images.size());
         for (std::size_t at = 0; at < moved.size(); ++at) moved[at] = (1 - t) * x[at] + t * images[at];
-        of_points(fmt::format("interpolation/points_{}", k), Side::row, d, std::move(moved));
+        place_points(fmt::format("interpolation/points_{}", k), points(Side::row), first(Side::row), std::move(moved));
     }
-    if (options_.barycentric) of_points("barycentric", Side::row, d, std::move(images));
+    if (options_.barycentric) place_points("barycentric", points(Side::row), first(Side::row), std::move(images));
 }
 
 void Answering::averages(Side stays, const Columns& columns) {

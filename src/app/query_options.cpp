@@ -68,6 +68,11 @@ void declare_questions(CommandLine& line, QueryOptions& options, EntriesWords& e
             "and 1; with --sample also the drawn pairs on theirs",
             [&](const std::string& text) { options.times = parse_times(text); })
         ->group(group);
+    line.flag("--original-space",
+              "images and interpolated points in the coordinates of the files, where the result's clouds were "
+              "standardized or projected: undone, but for what components leave out",
+              options.original_space)
+        ->group(group);
     line.text("--transition", "COLUMN",
               "what groups of cells give to groups, by a column of obs in both inputs: the table, and for every cell "
               "the label that its partners have, and their share",
@@ -191,6 +196,8 @@ bool parse(const Invocation& invocation, QueryOptions& options) {
                     "--seed has no effect where nothing is drawn; leave it out, or add --sample N");
     CONVOY_VALIDATE(options.transition.empty() ? options.source_labels.empty() == options.target_labels.empty() : true,
                     "--source-labels and --target-labels go together; give both, or --transition COLUMN");
+    CONVOY_VALIDATE(!options.original_space || options.barycentric || !options.times.empty(),
+                    "--original-space has no effect without --barycentric or --interpolate; leave it out");
     options.config = line.config();
     return true;
 }

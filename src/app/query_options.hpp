@@ -19,6 +19,7 @@ struct QueryOptions {
     std::string source, target;  // where the result's inputs are, if they have moved
     const std::string& moved(Side side) const { return side == Side::row ? source : target; }
 
+    bool original_space = false;  // images in the coordinates of the files
     bool match = false, barycentric = false, diagonal = false, entropy = false, marginals = false;
     std::optional<EntriesRule> entries;
     std::int64_t pairs = 0, draws_of_a_row = 0;  // 0: none are asked for

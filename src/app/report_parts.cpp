@@ -58,6 +58,12 @@ Json to_json(const io::InputIdentity& input) {
         object["file_rows"] = input.file_rows;
         object["rows_without_value"] = input.rows_without_value;
     }
+    const io::Preparation& prepare = input.prepare;
+    if (prepare.transposed) object["transposed"] = true;
+    if (!prepare.columns.empty()) object["chosen_columns"] = prepare.columns;
+    if (prepare.grayscale) object["grayscale"] = true;
+    if (prepare.blur > 0) object["blur"] = prepare.blur;
+    if (!prepare.image.empty()) object["image"] = prepare.image;
     if (!input.weights_path.empty()) {
         object["weights_path"] = input.weights_path;
         object["weights_key"] = input.weights_key;

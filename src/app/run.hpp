@@ -1,7 +1,9 @@
 #pragma once
 // What every command that solves carries along, and the problem that it is about.
 
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "app/command.hpp"
 #include "app/console.hpp"
@@ -13,6 +15,7 @@
 #include "io/reader.hpp"
 #include "io/result.hpp"
 #include "solvers/audited_run.hpp"
+#include "solvers/duplicates.hpp"
 
 namespace convoy::app {
 
@@ -35,6 +38,17 @@ struct Problem {
     Plan plan;
     Coupling coupling;
     io::InputIdentity source, target;
+    // How the files' rows became the coupling's points; nothing: they are the same.
+    std::optional<MergedRows> merged_source = {}, merged_target = {};
+    std::optional<Features> features = {};
+
+    const std::optional<MergedRows>& merged(Side side) const {
+        return side == Side::row ? merged_source : merged_target;
+    }
+    // Of the files' rows over the parts of the grid; numbers that are stored for them come from the file, for the
+    // coupling's points.
+    const Partition& rows(Side side) const;
+    std::vector<double> of_points(Side side, std::vector<double> of_rows) const;
     double pairs() const { return static_cast<double>(shape.rows) * static_cast<double>(shape.columns); }
 };
 // \param command its name, for the log.
@@ -51,6 +65,11 @@ RunWatcher watch(Run& run, const Coupling& coupling);
 // A result's attributes that say what was run, on what, where; and where the time went so far. Collective.
 io::Result begin_result(const Run& run, const Problem& problem, const Invocation& invocation,
                         const std::string& command, Status status);
+
+// Writes the result, with all rows of the inputs. \param source stored in place of the coupling's, which has moved
+// Collective.
+void write_result(const Problem& problem, const io::Result& result, const OutputOptions& output,
+                  const DistributedCloud* source = nullptr);
 
 // Safe sums over all ranks so far. Collective.
 std::int64_t safe_sums(const Coupling& coupling);

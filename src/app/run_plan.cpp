@@ -11,8 +11,8 @@
 namespace convoy::app {
 
 ProblemShape shape_of_problem(const Communicator& world, const ProblemOptions& problem) {
-    const io::Shape source = io::shape_of(world, problem.source);
-    const io::Shape target = io::shape_of(world, problem.target);
+    const io::Shape source = io::shape_of(world, problem.source, "--source-");
+    const io::Shape target = io::shape_of(world, problem.target, "--target-");
     CONVOY_VALIDATE(source.columns == target.columns,
                     fmt::format("source '{}' has {} but target '{}' has {} (points of both need the same dimension); "
                                 "see: convoy check SOURCE TARGET",
@@ -27,6 +27,7 @@ PlannedRun plan_run(const Communicator& world, const ProblemShape& shape, const 
     request.rows = shape.rows;
     request.columns = shape.columns;
     request.dimension = shape.dimension;
+    request.read_dimension = shape.read_dimension;
     request.cost = problem.cost;
     request.precision = machine.precision;
     DeviceChoice devices = choose_devices(world, machine.device);

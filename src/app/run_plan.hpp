@@ -12,6 +12,7 @@ namespace convoy::app {
 struct ProblemShape {
     std::int64_t rows = 0, columns = 0;  // points of source and target
     std::int64_t dimension = 0;
+    std::int64_t read_dimension = 0;  // of points that are transformed before they are solved; 0: they are not
 };
 
 // Looks at both inputs. \throws InputError where their dimensions differ. Collective.

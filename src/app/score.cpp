@@ -13,6 +13,7 @@
 #include "app/fitted_map.hpp"
 #include "app/map_progress.hpp"
 #include "app/options.hpp"
+#include "app/point_options.hpp"
 #include "app/provenance.hpp"
 #include "app/quantities.hpp"
 #include "app/score_report.hpp"
@@ -27,7 +28,7 @@ struct ScoreOptions {
     FitOptions fit;
     io::InputOptions source{.points = {}, .weights = {}, .scaling = "1"};
     io::InputOptions target{.points = {}, .weights = {}, .scaling = "1"};
-    io::InputOptions truth{.points = {}, .weights = {}, .scaling = "1"};  // scaled like the target
+    io::InputOptions truth{.points = {}, .weights = {}, .scaling = "1"};  // prepared like the target
     EpsilonRule epsilon{.factor = 0.05, .unit = EpsilonRule::Unit::mean};
     double tolerance = 1e-3;
     MachineOptions machine;
@@ -43,11 +44,7 @@ void declare(CommandLine& line, ScoreOptions& options) {
                     options.source.points, true);
     line.positional("TARGET_TEST", "points of the target's kind", options.target.points, true);
     const std::string group = "Score";
-    const auto take_scaling = [](std::string& scaling, const std::string& text) {
-        io::parse_scaling(text);
-        scaling = text;
-    };
-    line.text("--truth", "PATH[#KEY]", "the true images of SOURCE_TEST, a row each, scaled like TARGET_TEST",
+    line.text("--truth", "PATH[#KEY]", "the true images of SOURCE_TEST, a row each, prepared like TARGET_TEST",
               options.truth.points)
         ->group(group);
     declare_where(line, "--truth-where", group, "rows of --truth, of an .h5ad file,", options.truth.where);
@@ -61,12 +58,7 @@ void declare(CommandLine& line, ScoreOptions& options) {
     line.option("--tolerance", "T", "marginal error (L1) of the divergence's three problems (default 1e-3)",
                 [&](const std::string& text) { options.tolerance = parse_tolerance(text); })
         ->group(group);
-    line.option("--source-scale", "FACTOR", "SOURCE_TEST is multiplied with it, e.g. 1/255 (default 1)",
-                [=, &options](const std::string& text) { take_scaling(options.source.scaling, text); })
-        ->group(group);
-    line.option("--target-scale", "FACTOR", "likewise TARGET_TEST",
-                [=, &options](const std::string& text) { take_scaling(options.target.scaling, text); })
-        ->group(group);
+    declare_preparation(line, {{"source", &options.source}, {"target", &options.target}});
     declare(line, options.machine, false);
     line.text("--summary", "FILE.json", "the scores, for programs", options.summary)->group("Output");
     line.flag("--overwrite", "replace a summary that exists", options.overwrite)->group("Output");
@@ -85,6 +77,7 @@ bool parse(const Invocation& invocation, ScoreOptions& options) {
                      "self problem) did\nnot converge.\n"};
     declare(line, options);
     if (!line.parse(invocation)) return false;
+    check_preparation(line, {{"source", &options.source}, {"target", &options.target}});
     check_together(line, options.machine);
     check_together(line, options.volume);
     CONVOY_VALIDATE(!options.overwrite || !options.summary.empty(),
@@ -92,6 +85,7 @@ bool parse(const Invocation& invocation, ScoreOptions& options) {
     CONVOY_VALIDATE(options.truth.where.empty() || !options.truth.points.empty(),
                     "--truth-where has no effect without --truth; give both, or leave it out");
     options.truth.scaling = options.target.scaling;
+    options.truth.prepare = options.target.prepare;
     options.config = line.config();
     return true;
 }
@@ -102,17 +96,17 @@ struct TestShape {
 };
 
 TestShape shape_of_test(const Communicator& world, const ScoreOptions& options, const io::Model& model) {
-    const auto look = [&](const io::InputOptions& input) {
-        const io::Shape shape = io::shape_of(world, input);
-        CONVOY_VALIDATE(shape.columns == model.dimension(),
+    const auto look = [&](const io::InputOptions& input, const char* option_prefix) {
+        const io::Shape shape = io::shape_of(world, input, option_prefix);
+        CONVOY_VALIDATE(shape.columns == model.inputs(),
                         fmt::format("points '{}' have {}, but '{}' maps points of {}; give points of the model's space",
                                     input.points, plural(shape.columns, "column", "columns"), options.fit.model,
-                                    plural(model.dimension(), "dimension", "dimensions")));
+                                    plural(model.inputs(), "dimension", "dimensions")));
         return shape.rows;
     };
-    const TestShape shape{look(options.source), look(options.target)};
+    const TestShape shape{look(options.source, "--source-"), look(options.target, "--target-")};
     if (options.truth.points.empty()) return shape;
-    const std::int64_t rows = look(options.truth);
+    const std::int64_t rows = look(options.truth, "--target-");
     CONVOY_VALIDATE(
         rows == shape.sources,
         fmt::format("--truth '{}' has {} rows and '{}' {} (an image for each point is needed); give both in "
@@ -125,6 +119,7 @@ PlannedMap plan_score(const Communicator& world, const ScoreOptions& options, co
                       const TestShape& shape) {
     MapRequest request = request_of(options.fit, model);
     request.points = shape.sources;
+    request.read_dimension = model.inputs();
     request.compared_with = shape.targets;
     return plan_mapping(world, request, options.machine);
 }
@@ -175,7 +170,8 @@ double variance(const Grid& grid, const DistributedCloud& target) {
 void compare_with_truth(const Grid& grid, const ScoreOptions& options, const DistributedCloud& images,
                         const DistributedCloud& target, Score& score) {
     if (options.truth.points.empty()) return;
-    const DistributedCloud truth = io::read_cloud(grid, Side::row, images.partition, options.truth, score.truth);
+    DistributedCloud truth = io::read_cloud(grid, Side::row, images.partition, options.truth, score.truth);
+    if (score.model.features) transform(*score.model.features, truth);
     score.has_truth = true;
     score.mean_squared_error = mean_over(grid, Side::row, images, [&](std::int64_t i) {
         return squared_distance(images.local.point(i), truth.local.point(i));
@@ -227,6 +223,7 @@ int score(const Invocation& invocation) {
     DistributedCloud images = io::read_cloud(grid, Side::row, Partition::even(shape.sources, grid.parts(Side::row)),
                                              options.source, score.source);
     say_choice(run.console, "images of", options.source, score.source);
+    if (model.features) transform(*model.features, images);
     run.heed_signals("reading");
     run.phases.end("read");
     {
@@ -240,6 +237,7 @@ int score(const Invocation& invocation) {
     DistributedCloud target = io::read_cloud(
         grid, Side::column, Partition::even(shape.targets, grid.parts(Side::column)), options.target, score.target);
     say_choice(run.console, "target", options.target, score.target);
+    if (model.features) transform(*model.features, target);
     compare_with_truth(grid, options, images, target, score);
     run.heed_signals("reading");
     run.phases.end("read");

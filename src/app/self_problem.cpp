@@ -7,6 +7,7 @@
 #include "app/quantities.hpp"
 #include "convoy/error.hpp"
 #include "convoy/self_problem.hpp"
+#include "io/features_file.hpp"
 #include "parallel/redistributed.hpp"
 
 namespace convoy::app {
@@ -21,7 +22,14 @@ io::SelfPotential identity_of(const io::Model& model, Side side) {
     self.weights_checksum = one.weights.checksum;
     const bool read = one.input.rows > 0;
     self.points_checksum = read ? one.input.checksum : one.points.checksum;
-    self.scaling = read ? one.input.scaling : "1";
+    self.scaling = "1";
+    if (!read) return self;
+    // Whatever the points went through: with other grey levels or other components they are other points.
+    const bool scaled_at_most = one.input.prepare == io::Preparation{} && !model.features;
+    self.scaling = scaled_at_most ? one.input.scaling : in_words(one.input.prepare, one.input.scaling);
+    if (model.features)
+        self.scaling +=
+            fmt::format("{}features {:08x}", self.scaling.empty() ? "" : ", ", io::checksum_of(*model.features));
     return self;
 }
 

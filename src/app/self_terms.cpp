@@ -5,9 +5,11 @@
 #include <array>
 #include <cmath>
 #include <map>
+#include <tuple>
 
 #include "app/quantities.hpp"
 #include "convoy/error.hpp"
+#include "io/features_file.hpp"
 #include "io/number.hpp"
 
 namespace convoy::app {
@@ -78,6 +80,11 @@ StoredSelfTerm term_from(const StoredAttributes& from, Side side) {
     stored.input.rows = from.count(input + "rows");
     stored.input.columns = from.count(input + "columns");
     stored.input.scaling = from.text(input + "scaling");
+    if (from.has(input + "blur")) {  // not in the files of earlier versions
+        stored.input.prepare.image = from.text(input + "image");
+        stored.input.prepare.grayscale = from.count(input + "grayscale") == 1;
+        stored.input.prepare.blur = from.number(input + "blur");
+    }
     stored.input.checksum = static_cast<std::uint32_t>(from.count(input + "checksum"));
     stored.input.weights_checksum = static_cast<std::uint32_t>(from.count(input + "weights_checksum"));
     DivergenceTerm& term = stored.term;
@@ -104,8 +111,19 @@ Difference difference(const io::InputIdentity& stored, const io::InputIdentity& 
                                here.columns)};
     if (stored.checksum != here.checksum)
         return {3, fmt::format("other points (checksum {:08x}, here {:08x})", stored.checksum, here.checksum)};
+    // What was read is the same: how it was read, such as by which columns, does not matter then.
     if (io::parse_scaling(stored.scaling) != io::parse_scaling(here.scaling))
         return {2, fmt::format("another scale ({}, here {})", stored.scaling, here.scaling)};
+    const auto images = [](const io::InputIdentity& input) {
+        return std::tuple{input.prepare.grayscale, input.prepare.blur, input.prepare.image};
+    };
+    if (images(stored) != images(here)) {
+        const auto words = [](const io::InputIdentity& input) {
+            const std::string all = io::in_words(input.prepare, input.scaling);
+            return all.empty() ? std::string{"as they are"} : all;
+        };
+        return {2, fmt::format("other grey levels or blur ({}; here {})", words(stored), words(here))};
+    }
     if (stored.weights_checksum != here.weights_checksum)
         return {1, fmt::format("other weights (checksum {:08x}, here {:08x}; 0: equal weights)",
                                stored.weights_checksum, here.weights_checksum)};
@@ -141,8 +159,12 @@ StoredSelfTerms read_self_terms(const Communicator& world, const std::string& pa
     const StoredAttributes from{world, path};
     if (!from.has("/divergence/source/dual_value") || !from.has("/divergence/target/dual_value"))
         refuse(path, "it holds none (they are written by convoy divergence)", "give a result of that command");
-    return {path, from.number("/solution/epsilon"), from.text("/solution/cost"), term_from(from, Side::row),
-            term_from(from, Side::column)};
+    return {path,
+            from.number("/solution/epsilon"),
+            from.text("/solution/cost"),
+            term_from(from, Side::row),
+            term_from(from, Side::column),
+            io::read_features(world, path)};
 }
 
 void expect_same_problem(const StoredSelfTerms& stored, const Cost& cost, double epsilon) {
@@ -155,8 +177,15 @@ void expect_same_problem(const StoredSelfTerms& stored, const Cost& cost, double
                fmt::format("leave out --reuse, or give --epsilon {}", stored.epsilon));
 }
 
-ReusableTerms find_reusable(const StoredSelfTerms& stored, const io::InputIdentity& source,
-                            const io::InputIdentity& target) {
+ReusableTerms find_reusable(const StoredSelfTerms& stored, const Problem& problem) {
+    if (stored.features.has_value() != problem.features.has_value() ||
+        (stored.features && !alike(*stored.features, *problem.features)))
+        refuse(stored.path,
+               stored.features
+                   ? fmt::format("its points were {}, together with other ones than here", in_words(*stored.features))
+                   : "its points were neither standardized nor projected",
+               "leave out --reuse: such features are those of both clouds together");
+    const io::InputIdentity &source = problem.source, &target = problem.target;
     ReusableTerms found;
     Difference nearest{5, {}};
     for (const Side side : {Side::row, Side::column}) {
@@ -175,12 +204,12 @@ ReusableTerms find_reusable(const StoredSelfTerms& stored, const io::InputIdenti
     return found;
 }
 
-SelfTerm read_self_term(const Coupling& coupling, Side side, const StoredSelfTerms& stored,
-                        const StoredSelfTerm& term) {
-    const Grid& grid = coupling.grid();
-    const Partition& own = coupling.cloud(side).partition;
+SelfTerm read_self_term(const Problem& problem, Side side, const StoredSelfTerms& stored, const StoredSelfTerm& term) {
+    const Grid& grid = problem.coupling.grid();
+    const Partition& own = problem.coupling.cloud(side).partition;
     const std::vector<double> potential =
-        io::read_stored_vector(grid, side, own, stored.path, fmt::format("self/{}/f", name_of(term.side)));
+        problem.of_points(side, io::read_stored_vector(grid, side, problem.rows(side), stored.path,
+                                                       fmt::format("self/{}/f", name_of(term.side))));
     const Partition again = Partition::even(own.items(), grid.parts(other(side)));
     const std::vector<double> redistributed = redistribute(grid, side, own, again, 1, potential);
     SelfTerm result;

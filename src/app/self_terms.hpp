@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 
+#include "app/run.hpp"
 #include "convoy/divergence.hpp"
 #include "io/result.hpp"
 
@@ -29,6 +30,7 @@ struct StoredSelfTerms {
     double epsilon = 0;
     std::string cost;
     StoredSelfTerm source, target;
+    std::optional<Features> features;
 };
 
 // Throws InputError on all ranks where the file is no complete result with self terms. Collective.
@@ -38,15 +40,14 @@ StoredSelfTerms read_self_terms(const Communicator& world, const std::string& pa
 void expect_same_problem(const StoredSelfTerms& stored, const Cost& cost, double epsilon);
 
 // The stored term of the same points and weights, for either side of this run; nothing if there is none. Throws
-// InputError that says what differs where neither side has one.
+// InputError that says what differs where neither side has one. Rows that this run merges need not have been there.
 struct ReusableTerms {
     const StoredSelfTerm* source = nullptr;
     const StoredSelfTerm* target = nullptr;
 };
-ReusableTerms find_reusable(const StoredSelfTerms& stored, const io::InputIdentity& source,
-                            const io::InputIdentity& target);
+ReusableTerms find_reusable(const StoredSelfTerms& stored, const Problem& problem);
 
 // With its potential, for one side of this run's problem, as solve_self_term() gives it. Collective.
-SelfTerm read_self_term(const Coupling& coupling, Side side, const StoredSelfTerms& stored, const StoredSelfTerm& term);
+SelfTerm read_self_term(const Problem& problem, Side side, const StoredSelfTerms& stored, const StoredSelfTerm& term);
 
 }  // namespace convoy::app

@@ -14,15 +14,17 @@ namespace convoy::app {
 
 namespace {
 
-Start stored_start(const Sinkhorn& sinkhorn, const Coupling& coupling, const std::string& init, Console& console) {
-    io::StoredPotentials stored = io::read_potentials(coupling.grid(), coupling.cloud(Side::row).partition,
-                                                      coupling.cloud(Side::column).partition, init);
+Start stored_start(const Sinkhorn& sinkhorn, const Problem& problem, const std::string& init, Console& console) {
+    const Coupling& coupling = problem.coupling;
+    io::StoredPotentials stored =
+        io::read_potentials(coupling.grid(), problem.rows(Side::row), problem.rows(Side::column), init);
     if (stored.cost != coupling.cost().name()) {
         console.warn(fmt::format("the potentials in '{}' belong to the cost {}, not {}: a poor start", init,
                                  stored.cost, coupling.cost().name()));
     }
-    return {sinkhorn.start(std::move(stored.f), std::move(stored.g)), StartKind::given,
-            fmt::format("the potentials in '{}' (epsilon {:.4g})", init, stored.epsilon)};
+    return {sinkhorn.start(problem.of_points(Side::row, std::move(stored.f)),
+                           problem.of_points(Side::column, std::move(stored.g))),
+            StartKind::given, fmt::format("the potentials in '{}' (epsilon {:.4g})", init, stored.epsilon)};
 }
 
 Start known_start(const Sinkhorn& sinkhorn, Coupling& coupling, const KnownPotentials& known,
@@ -85,7 +87,7 @@ SolvedProblem solve_problem(Run& run, Problem& problem, double epsilon, const Pr
     const std::optional<StartKind> kind = options.start();
     Start start = known  ? known_start(sinkhorn, coupling, *known, stop)
                   : kind ? make_start(coupling, sinkhorn, *kind, stop)
-                         : stored_start(sinkhorn, coupling, options.init, run.console);
+                         : stored_start(sinkhorn, problem, options.init, run.console);
     run.heed_signals("looking for a start");
     run.phases.end("start");
     run.console.say("start: " + start.explain);

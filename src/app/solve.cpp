@@ -37,6 +37,7 @@ bool parse(const Invocation& invocation, SolveOptions& options) {
     declare(line, options.volume);
     if (!line.parse(invocation)) return false;
 
+    check_together(line, options.problem);
     check_together(line, options.solver);
     check_together(line, options.machine);
     check_together(line, options.volume);

@@ -47,7 +47,7 @@ WrittenResult solve_and_write(Run& run, Problem& problem, const Invocation& invo
     result.g = std::move(solved.state.g);
     result.store_source = result.store_target = options.output.store_points;
     result.groups.insert(result.groups.end(), groups.begin(), groups.end());
-    io::write_result(coupling, result, options.output.output, options.output.overwrite);
+    write_result(problem, result, options.output);
     return {std::move(solved.outcome), std::move(result)};
 }
 

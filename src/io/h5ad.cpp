@@ -190,16 +190,16 @@ std::string H5adMatrix::type() const {
     return dense_ ? type_name(dense_->type()) : "table";
 }
 
-void H5adMatrix::read(std::span<const GlobalRun> runs, std::span<double> out) {
+void H5adMatrix::read(std::span<const GlobalRun> runs, ColumnRun columns, std::span<double> out) {
     if (dense_) {
-        dense_->read(runs, out);
+        dense_->read(runs, columns, out);
     } else if (sparse_) {
-        sparse_->read(runs, out);
+        sparse_->read(runs, columns, out);
     } else {
-        const auto width = static_cast<std::size_t>(columns_);
-        std::vector<double> values(out.size() / width);
+        const auto width = static_cast<std::size_t>(columns.count);
+        std::vector<double> values(static_cast<std::size_t>(rows_of(runs)));
         for (std::size_t k = 0; k < width; ++k) {
-            frame_[k].read(runs, values);
+            frame_[static_cast<std::size_t>(columns.first) + k].read(runs, values);
             for (std::size_t i = 0; i < values.size(); ++i) out[i * width + k] = values[i];
         }
     }

@@ -30,13 +30,14 @@ class H5adMatrix {
     std::int64_t rows() const { return rows_; }
     std::int64_t columns() const { return columns_; }
     std::int64_t band() const { return dense_ ? dense_->band() : 1; }
+    std::int64_t column_band() const { return dense_ ? dense_->column_band() : 1; }
     bool is_vector() const { return dense_ ? dense_->vector() : !frame_.empty() && columns_ == 1; }
     bool is_sparse() const { return sparse_.has_value(); }
     const std::string& place() const { return place_; }
     // "float32", "sparse float32 by rows"
     std::string type() const;
 
-    void read(std::span<const GlobalRun> runs, std::span<double> out);
+    void read(std::span<const GlobalRun> runs, ColumnRun columns, std::span<double> out);
 
  private:
     void find(const Location& location, hid_t file);

@@ -31,15 +31,18 @@ class H5adReader final : public Reader {
     std::int64_t columns() const override { return matrix_.columns(); }
     bool is_vector() const override { return matrix_.is_vector(); }
     std::int64_t band() const override { return matrix_.band(); }
+    std::int64_t column_band() const override { return matrix_.column_band(); }
     bool is_sparse() const override { return matrix_.is_sparse(); }
     std::string key() const override { return location_.key; }
     std::string place() const override { return matrix_.place(); }
 
     void read(std::int64_t first, std::int64_t count, std::span<double> out) override {
         const GlobalRun run{GlobalIndex{first}, count};
-        read_runs({&run, 1}, out);
+        read_runs({&run, 1}, all_columns(), out);
     }
-    void read_runs(std::span<const GlobalRun> runs, std::span<double> out) override { matrix_.read(runs, out); }
+    void read_runs(std::span<const GlobalRun> runs, ColumnRun columns, std::span<double> out) override {
+        matrix_.read(runs, columns, out);
+    }
 
     FilteredRows filter(const std::vector<std::string>& conditions) override {
         const auto obs = ObsFrame::open(location_, file_.get(), "obs");

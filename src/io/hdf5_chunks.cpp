@@ -108,8 +108,8 @@ std::optional<ChunkDecoder> ChunkDecoder::of(hid_t creation) {
                 ++compressors;
                 break;
             case H5Z_FILTER_SHUFFLE:
-                if (count != 1 || values[0] == 0) return std::nullopt;
-                decoder.steps_.push_back({Kind::shuffle, values[0]});
+                // HDF5 tells it no size for text of variable length, and then writes chunks without it.
+                decoder.steps_.push_back({Kind::shuffle, count == 1 ? values[0] : 0});
                 break;
             case H5Z_FILTER_FLETCHER32:
                 decoder.steps_.push_back({Kind::fletcher32});
@@ -145,6 +145,7 @@ std::string ChunkDecoder::decode(std::vector<std::byte>& stored, std::uint32_t s
             stored.resize(stored.size() - checksum_bytes);
             continue;
         }
+        if (step.kind == Kind::shuffle && step.element == 0) return "it was shuffled, and nothing says how";
         const std::size_t length = step.kind == Kind::shuffle ? stored.size() : before[i];
         // No gzip stream grows more than 1032 times, no LZF stream more: a small file has no huge chunk.
         if (length / 1040 > stored.size()) return "it is too short for what it should hold";

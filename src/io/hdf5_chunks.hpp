@@ -29,7 +29,7 @@ class ChunkDecoder {
     enum class Kind { deflate, shuffle, fletcher32, lzf };
     struct Step {
         Kind kind;
-        std::size_t element = 1;  // bytes of one, for shuffle
+        std::size_t element = 1;  // bytes of one, for shuffle; 0: not known
     };
     std::vector<Step> steps_;  // in the order of writing
 };

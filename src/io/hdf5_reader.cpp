@@ -18,13 +18,16 @@ class Hdf5Reader final : public Reader {
     std::int64_t columns() const override { return data_.columns(); }
     bool is_vector() const override { return data_.vector(); }
     std::int64_t band() const override { return data_.band(); }
+    std::int64_t column_band() const override { return data_.column_band(); }
     std::string place() const override { return data_.place(); }
 
     void read(std::int64_t first, std::int64_t count, std::span<double> out) override {
         const GlobalRun run{GlobalIndex{first}, count};
-        read_runs({&run, 1}, out);
+        read_runs({&run, 1}, all_columns(), out);
     }
-    void read_runs(std::span<const GlobalRun> runs, std::span<double> out) override { data_.read(runs, out); }
+    void read_runs(std::span<const GlobalRun> runs, ColumnRun columns, std::span<double> out) override {
+        data_.read(runs, columns, out);
+    }
 
  private:
     Hdf5 file_;

@@ -147,10 +147,11 @@ void Hdf5Rows::refuse_rows(std::int64_t first, std::int64_t count, const std::st
            "the file is damaged: copy or write it again");
 }
 
-void Hdf5Rows::read(std::span<const GlobalRun> runs, std::span<std::byte> out) {
+void Hdf5Rows::read(std::span<const GlobalRun> runs, ColumnRun columns, std::span<std::byte> out) {
+    CONVOY_EXPECT(columns.first >= 0 && columns.count >= 0 && columns.first + columns.count <= columns_);
     std::byte* at = out.data();
     if (!chunked()) {
-        read_in_order(runs, at);
+        read_in_order(runs, columns, at);
         return;
     }
     std::int64_t band = -1;
@@ -159,30 +160,33 @@ void Hdf5Rows::read(std::span<const GlobalRun> runs, std::span<std::byte> out) {
         CONVOY_EXPECT(run.first.value >= 0 && run.first.value + run.count <= rows_);
         for (std::int64_t row = run.first.value, end = row + run.count; row < end;) {
             if (row / band_ != band) {
-                if (!pieces.empty()) read_band(band, pieces);
+                if (!pieces.empty()) read_band(band, columns, pieces);
                 pieces.clear();
                 band = row / band_;
             }
             const std::int64_t count = std::min(end, (band + 1) * band_) - row;
             pieces.push_back({row - band * band_, count, at});
-            at += count * columns_ * static_cast<std::int64_t>(bytes_);
+            at += count * columns.count * static_cast<std::int64_t>(bytes_);
             row += count;
         }
     }
-    if (!pieces.empty()) read_band(band, pieces);
+    if (!pieces.empty()) read_band(band, columns, pieces);
 }
 
-void Hdf5Rows::read_band(std::int64_t band, std::span<const Piece> pieces) {
-    for (std::int64_t column = 0; column < across_; ++column) {
+void Hdf5Rows::read_band(std::int64_t band, ColumnRun columns, std::span<const Piece> pieces) {
+    const std::int64_t end = columns.first + columns.count;
+    for (std::int64_t column = columns.first / width_; column * width_ < end; ++column) {
         const std::span<const std::byte> stored = chunk(band, column);
         const auto pitch = static_cast<std::size_t>(width_) * element_;
-        const auto row = static_cast<std::size_t>(columns_) * bytes_;
-        const auto elements = static_cast<std::size_t>(std::min(width_, columns_ - column * width_));
+        const auto row = static_cast<std::size_t>(columns.count) * bytes_;
+        const std::int64_t first = std::max(columns.first, column * width_);  // of those wanted, in this chunk
+        const auto elements = static_cast<std::size_t>(std::min(end, (column + 1) * width_) - first);
+        const auto skip = static_cast<std::size_t>(first - column * width_) * element_;
         for (const Piece& piece : pieces) {
-            const std::byte* from = stored.data() + static_cast<std::size_t>(piece.row) * pitch;
-            std::byte* to = piece.out + static_cast<std::size_t>(column * width_) * bytes_;
+            const std::byte* from = stored.data() + static_cast<std::size_t>(piece.row) * pitch + skip;
+            std::byte* to = piece.out + static_cast<std::size_t>(first - columns.first) * bytes_;
             const auto count = static_cast<std::size_t>(piece.count);
-            if (bytes_ == element_ && row == pitch) {
+            if (bytes_ == element_ && row == pitch && elements * element_ == pitch) {
                 std::memcpy(to, from, count * row);
                 continue;
             }
@@ -209,16 +213,29 @@ std::span<const std::byte> Hdf5Rows::chunk(std::int64_t band, std::int64_t colum
     return slot.bytes;
 }
 
+hsize_t Hdf5Rows::bytes_of_chunk(std::int64_t band, std::int64_t column) const {
+    const std::int64_t first = band * band_, count = std::min(band_, rows_ - first);
+    const std::array<hsize_t, 2> offset{static_cast<hsize_t>(first), static_cast<hsize_t>(column * width_)};
+    if (!written()) return 0;
+    unsigned skipped = 0;
+    haddr_t address = HADDR_UNDEF;
+    hsize_t bytes = 0, found = 0;
+    if (H5Dget_chunk_info_by_coord(dataset_.get(), offset.data(), &skipped, &address, &bytes) < 0)
+        refuse_rows(first, count, hdf5_error("unknown reason"));
+    if (address == HADDR_UNDEF) return 0;
+    // That one looks through all chunks. What reads them searches, which leads elsewhere in a damaged index.
+    if (H5Dget_chunk_storage_size(dataset_.get(), offset.data(), &found) < 0)
+        refuse_rows(first, count, hdf5_error("unknown reason"));
+    if (found != bytes || bytes == 0)
+        refuse_rows(first, count, fmt::format("a chunk has {} bytes, or {}", bytes, found));
+    return bytes;
+}
+
 void Hdf5Rows::decode(std::int64_t band, std::int64_t column, std::span<std::byte> into) {
     const std::int64_t first = band * band_, count = std::min(band_, rows_ - first);
     const std::array<hsize_t, 2> offset{static_cast<hsize_t>(first), static_cast<hsize_t>(column * width_)};
-    hsize_t bytes = 0;
-    haddr_t address = HADDR_UNDEF;
-    std::uint32_t skipped = 0;
-    if (H5Dget_storage_size(dataset_.get()) > 0 &&
-        H5Dget_chunk_info_by_coord(dataset_.get(), offset.data(), &skipped, &address, &bytes) < 0)
-        refuse_rows(first, count, hdf5_error("unknown reason"));
-    if (address == HADDR_UNDEF) {  // never written
+    const hsize_t bytes = bytes_of_chunk(band, column);
+    if (bytes == 0) {  // never written
         for (std::size_t at = 0; at < into.size(); at += element_)
             std::memcpy(into.data() + at, fill_.data(), element_);
         return;
@@ -229,6 +246,7 @@ void Hdf5Rows::decode(std::int64_t band, std::int64_t column, std::span<std::byt
     if (H5Fget_filesize(file.get(), &whole) < 0 || bytes > whole)
         refuse_rows(first, count, fmt::format("a chunk of {} bytes in a file of {}", bytes, whole));
     std::vector<std::byte> stored(bytes);
+    std::uint32_t skipped = 0;
     if (H5Dread_chunk(dataset_.get(), H5P_DEFAULT, offset.data(), &skipped, stored.data()) < 0)
         refuse_rows(first, count, hdf5_error("unknown reason"));
     if (edges_as_they_are_ && (count < band_ || (column + 1) * width_ > columns_)) skipped = ~std::uint32_t{0};
@@ -236,8 +254,8 @@ void Hdf5Rows::decode(std::int64_t band, std::int64_t column, std::span<std::byt
     if (!wrong.empty()) refuse_rows(first, count, "a chunk is damaged: " + wrong);
 }
 
-void Hdf5Rows::read_in_order(std::span<const GlobalRun> runs, std::byte* out) {
-    const std::int64_t row = std::max<std::int64_t>(1, columns_ * static_cast<std::int64_t>(bytes_));
+void Hdf5Rows::read_in_order(std::span<const GlobalRun> runs, ColumnRun columns, std::byte* out) {
+    const std::int64_t row = std::max<std::int64_t>(1, columns.count * static_cast<std::int64_t>(bytes_));
     const std::int64_t together = std::max<std::int64_t>(1, together_bytes / row);
     std::vector<std::byte> buffer;
     for (std::size_t k = 0; k < runs.size();) {
@@ -246,12 +264,12 @@ void Hdf5Rows::read_in_order(std::span<const GlobalRun> runs, std::byte* out) {
         std::size_t end = k + 1;
         while (end < runs.size() && runs[end].first.value + runs[end].count - first <= together) ++end;
         if (end == k + 1) {
-            read_slab(runs[k], type_.get(), out);
+            read_slab(runs[k], columns, type_.get(), out);
             out += runs[k].count * row;
         } else {
             const std::int64_t count = runs[end - 1].first.value + runs[end - 1].count - first;
             buffer.resize(static_cast<std::size_t>(count * row));
-            read_slab({runs[k].first, count}, type_.get(), buffer.data());
+            read_slab({runs[k].first, count}, columns, type_.get(), buffer.data());
             for (std::size_t i = k; i < end; ++i) {
                 std::memcpy(out, buffer.data() + (runs[i].first.value - first) * row,
                             static_cast<std::size_t>(runs[i].count * row));
@@ -263,14 +281,18 @@ void Hdf5Rows::read_in_order(std::span<const GlobalRun> runs, std::byte* out) {
 }
 
 void Hdf5Rows::read_by_hdf5(GlobalRun run, hid_t memory, std::byte* out) {
-    // It would not look at how long the decoded chunks are.
-    if (chunked())
+    // It would not look at how long the decoded chunks are, nor whether there is anything in one.
+    if (chunked() && written())
         for (std::int64_t band = run.first.value / band_; band * band_ < run.first.value + run.count; ++band)
-            for (std::int64_t column = 0; column < across_; ++column) chunk(band, column);
-    read_slab(run, memory, out);
+            for (std::int64_t column = 0; column < across_; ++column) {
+                if (bytes_of_chunk(band, column) == 0)
+                    refuse_rows(run.first.value, run.count, "a chunk of text is not there");
+                chunk(band, column);
+            }
+    read_slab(run, {0, columns_}, memory, out);
 }
 
-void Hdf5Rows::read_slab(GlobalRun run, hid_t memory, std::byte* out) const {
+void Hdf5Rows::read_slab(GlobalRun run, ColumnRun columns, hid_t memory, std::byte* out) const {
     const auto bytes = static_cast<std::int64_t>(H5Tget_size(memory));
     Hdf5 wrapped;  // a member alone
     if (!member_.empty()) {
@@ -278,12 +300,12 @@ void Hdf5Rows::read_slab(GlobalRun run, hid_t memory, std::byte* out) const {
         H5Tinsert(wrapped.get(), member_.c_str(), 0, memory);
         memory = wrapped.get();
     }
-    const std::int64_t row = std::max<std::int64_t>(1, columns_ * bytes);
+    const std::int64_t row = std::max<std::int64_t>(1, columns.count * bytes);
     const std::int64_t step = std::max<std::int64_t>(1, slab_bytes / row);
-    for (std::int64_t at = 0; at < run.count && columns_ > 0; at += step) {
+    for (std::int64_t at = 0; at < run.count && columns.count > 0; at += step) {
         const std::int64_t first = run.first.value + at, count = std::min(step, run.count - at);
-        const std::array<hsize_t, 2> start{static_cast<hsize_t>(first), 0};
-        const std::array<hsize_t, 2> extents{static_cast<hsize_t>(count), static_cast<hsize_t>(columns_)};
+        const std::array<hsize_t, 2> start{static_cast<hsize_t>(first), static_cast<hsize_t>(columns.first)};
+        const std::array<hsize_t, 2> extents{static_cast<hsize_t>(count), static_cast<hsize_t>(columns.count)};
         const Hdf5 in_file{H5Dget_space(dataset_.get()), H5Sclose};
         const Hdf5 in_memory{
             dimensions_ == 0 ? H5Screate(H5S_SCALAR) : H5Screate_simple(dimensions_, extents.data(), nullptr),

@@ -30,12 +30,14 @@ class Hdf5Rows {
     const Location& location() const { return location_; }
     // "dataset 'X'", "column 'age' of dataset 'obs'"
     const std::string& place() const { return place_; }
-    // Rows that one chunk spans, which are best read by one rank; 1 where any rows are as good.
+    // Rows that one chunk spans, which are best read by one rank; 1 where any rows are as good. Likewise columns.
     std::int64_t band() const { return chunked() ? band_ : 1; }
+    std::int64_t column_band() const { return chunked() ? width_ : 1; }
 
-    // The rows of all runs, which ascend and do not overlap, one after the other: bytes() of each element. A chunk is
-    // decoded once, however the runs cut it. \throws InputError
-    void read(std::span<const GlobalRun> runs, std::span<std::byte> out);
+    // Some columns of the rows of all runs, which ascend and do not overlap, one after the other: bytes() of each
+    // element. A chunk is decoded once, however the runs cut it. \throws InputError
+    void read(std::span<const GlobalRun> runs, ColumnRun columns, std::span<std::byte> out);
+    void read(std::span<const GlobalRun> runs, std::span<std::byte> out) { read(runs, {0, columns_}, out); }
     // As HDF5 reads them, for what has no fixed size in the file. \param memory of type()'s kind. \throws InputError
     void read_by_hdf5(GlobalRun run, hid_t memory, std::byte* out);
 
@@ -56,11 +58,12 @@ class Hdf5Rows {
     bool chunked() const { return decoder_.has_value(); }
     void choose(const std::string& member);
     void lay_out_chunks(hid_t creation);
-    void read_in_order(std::span<const GlobalRun> runs, std::byte* out);
-    void read_band(std::int64_t band, std::span<const Piece> pieces);
+    void read_in_order(std::span<const GlobalRun> runs, ColumnRun columns, std::byte* out);
+    void read_band(std::int64_t band, ColumnRun columns, std::span<const Piece> pieces);
     std::span<const std::byte> chunk(std::int64_t band, std::int64_t column);
+    hsize_t bytes_of_chunk(std::int64_t band, std::int64_t column) const;  // as stored; 0: it was never written
     void decode(std::int64_t band, std::int64_t column, std::span<std::byte> into);
-    void read_slab(GlobalRun run, hid_t memory, std::byte* out) const;
+    void read_slab(GlobalRun run, ColumnRun columns, hid_t memory, std::byte* out) const;
 
     Location location_;
     std::string place_;

@@ -32,7 +32,8 @@ HeldCells::HeldCells(const Communicator& world, const InputOptions& source, cons
     pieces_ = Partition::even(std::ssize(pairs_.group_of_cell), world.size());
     mine_ = pieces_.run(PartIndex{world.rank()});
 
-    InputOptions all{.points = source.points, .weights = {}, .scaling = "1", .where = source.where};
+    InputOptions all{
+        .points = source.points, .weights = {}, .scaling = "1", .where = source.where, .prepare = source.prepare};
     all.where.push_back(pairs_.condition_of_all());
     const Shape shape = shape_of(world, all);
     const int columns_of_weights = (source.weights.empty() ? 0 : 1) + (target.weights.empty() ? 0 : 1);
@@ -47,9 +48,10 @@ HeldCells::HeldCells(const Communicator& world, const InputOptions& source, cons
                                 world.size() > 1 ? "s" : ""));
     points_ = std::move(read_cloud(grid, Side::row, pieces_, all, input_).local.points);
     input_.scaling = source.scaling;
-    const double factor = parse_scaling(source.scaling);
-    agree(world, [&] {
-        const auto endless = std::ranges::find_if(points_, [&](double x) { return !std::isfinite(x * factor); });
+    const auto [factor, offset] = parse_scaling(source.scaling);
+    agree(world, [&, factor = factor, offset = offset] {
+        const auto endless =
+            std::ranges::find_if(points_, [&](double x) { return !std::isfinite(x * factor + offset); });
         if (endless != points_.end())
             refuse(Location::parse(all.points), fmt::format("{} times {} is infinite", *endless, source.scaling),
                    "beyond what fp64 holds", "give a smaller --source-scale");
@@ -130,8 +132,8 @@ DistributedCloud HeldCells::cloud(const Grid& grid, Side side, const Partition& 
     cloud.local.rows = partition.count(grid.part(side));
     cloud.local.dimension = input_.columns;
     cloud.local.points = whole(points_, input_.columns, identity.checksum);
-    const double factor = parse_scaling(input_.scaling);
-    for (double& x : cloud.local.points) x *= factor;
+    const auto [factor, offset] = parse_scaling(input_.scaling);
+    for (double& x : cloud.local.points) x = offset == 0 ? x * factor : x * factor + offset;
 
     const Weights& weights = weights_[side == Side::row ? 0 : 1];
     if (weights.key.empty()) {

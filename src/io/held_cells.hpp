@@ -17,7 +17,7 @@ namespace convoy::io {
 
 class HeldCells {
  public:
-    // \param source, target of one file, with the same conditions and the same scaling; weights are columns of its
+    // \param source, target of one file, with the same conditions, columns and scaling; weights are columns of its
     // table, or none
     // \param memory bytes that this may take on each rank
     // \throws InputError on all ranks. Collective.

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "convoy/cost.hpp"
+#include "convoy/features.hpp"
 #include "convoy/map.hpp"
 #include "io/reader.hpp"
 
@@ -39,12 +40,14 @@ struct Model {
     double epsilon = 0, tolerance = 0;     // of the solution; of a model's last step
     std::vector<double> epsilons, alphas;  // of the steps; empty for a result
     StoredRows steps;
+    std::optional<Features> features;  // that both clouds, and all points to be mapped, go through first
     ModelSide source, target;
 
     bool progressive() const { return !epsilons.empty(); }
     const ModelSide& side(Side side) const { return side == Side::row ? source : target; }
     std::int64_t points(Side side) const;
-    std::int64_t dimension() const;
+    std::int64_t dimension() const;  // of the points that the solver saw
+    std::int64_t inputs() const { return features ? features->inputs : dimension(); }  // of points as they are read
 };
 
 // Looks at everything but the large numbers. All ranks know all of it. \throws InputError: no result, another version
@@ -53,8 +56,9 @@ Model open_model(const Communicator& world, const std::string& path);
 
 // The cloud of one side of the model in the distribution of Side::column, masses as they were solved with. Its points:
 // those in the model; else from the input that the model names, looked for at its absolute path and at the relative
-// one, seen from the model; else from `moved`, a PATH[#KEY]. They are verified, and as the solver saw them (scaled).
-// \throws InputError that names the file, what differs, and what to do. Collective.
+// one, seen from the model; else from `moved`, a PATH[#KEY]. They are verified, and as the solver saw them (prepared,
+// and in the coordinates of the model's features). \throws InputError that names the file, what differs, and what to
+// do. Collective.
 DistributedCloud read_model_cloud(const Grid& grid, const Partition& partition, const Model& model, Side side,
                                   const std::string& moved);
 // The files that read_model_cloud() might read, for comparing names.

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "convoy/error.hpp"
+#include "io/features_layout.hpp"
 #include "io/formats.hpp"
 #include "io/hdf5_attributes.hpp"
 #include "io/hdf5_dataset.hpp"
@@ -76,6 +77,13 @@ struct Look {
         side.input.rows = count(group, "rows");
         side.input.columns = count(group, "columns");
         side.input.scaling = text(group, "scaling");
+        side.input.prepare = {.transposed = count(group, "transposed") == 1,
+                              .columns = text(group, "chosen_columns"),
+                              .image = text(group, "image"),
+                              .grayscale = count(group, "grayscale") == 1,
+                              .blur = number(group, "blur", 0)};
+        side.input.dimension = count(group, "dimension");
+        if (side.input.dimension == 0) side.input.dimension = side.input.columns;  // of an earlier version
         side.input.where = text(group, "where");
         side.input.checksum = static_cast<std::uint32_t>(count(group, "checksum"));
         if (side.input.scaling.empty()) side.input.scaling.assign(1, '1');
@@ -108,10 +116,12 @@ void expect_agreement(const Look& look, const Model& model, Side side) {
     for (const StoredRows* numbers : {&one.potential, &one.weights})
         if (numbers->there() && numbers->columns != 1)
             look.damaged(fmt::format("'{}' has {} columns", numbers->key, numbers->columns), "need a number a point");
-    for (const std::int64_t columns : {one.points.columns, one.input.columns})
-        if (columns > 0 && columns != model.dimension())
-            look.damaged(
-                fmt::format("its {} has {} columns, other points of it {}", one.name, columns, model.dimension()));
+    const auto expect_columns = [&](std::int64_t columns, std::int64_t others) {
+        if (columns > 0 && columns != others)
+            look.damaged(fmt::format("its {} has {} columns, other points of it {}", one.name, columns, others));
+    };
+    expect_columns(one.points.columns, model.dimension());
+    expect_columns(one.input.dimension, model.inputs());
     if (one.input.rows > 0 && most.there() && one.input.rows != most.rows)
         look.damaged(
             fmt::format("its {} had {} points and '{}' has {}", one.name, one.input.rows, most.key, most.rows));
@@ -134,6 +144,7 @@ Model look_at(const Location& location) {
     model.tolerance = look.number("solution", "tolerance", 0);
     model.source = look.side("source", "potentials/f", "weights/a");
     model.target = look.side("target", "potentials/g", "weights/b");
+    model.features = read_features(location, file.get());
     if (look.has("steps")) {
         read_schedule(look, model);
     } else if (!(model.epsilon > 0) || !std::isfinite(model.epsilon)) {
@@ -155,9 +166,10 @@ std::int64_t Model::points(Side of) const {
 }
 
 std::int64_t Model::dimension() const {
+    if (features) return features->outputs();
     for (const ModelSide* side : {&target, &source}) {
         if (side->points.there()) return side->points.columns;
-        if (side->input.columns > 0) return side->input.columns;
+        if (side->input.dimension > 0) return side->input.dimension;
     }
     return 0;
 }

@@ -11,6 +11,7 @@
 #include "io/conditions.hpp"
 #include "io/input_error.hpp"
 #include "io/model.hpp"
+#include "io/pattern.hpp"
 #include "io/result_open.hpp"
 
 namespace convoy::io {
@@ -23,6 +24,7 @@ std::string with_key(const std::string& path, const std::string& key) {
 
 bool exists(const std::string& path) {
     struct stat status;
+    if (is_pattern(path)) return !files_named(path).empty();
     return !path.empty() && ::stat(path.c_str(), &status) == 0;
 }
 
@@ -63,21 +65,27 @@ struct Tried {
 };
 
 InputOptions options_of(const ModelSide& side, const std::string& text) {
-    return {.points = text, .weights = {}, .scaling = side.input.scaling, .where = split_conditions(side.input.where)};
+    return {.points = text,
+            .weights = {},
+            .scaling = side.input.scaling,
+            .where = split_conditions(side.input.where),
+            .prepare = side.input.prepare};
 }
 
-Tried try_input(const Grid& grid, const Partition& partition, const ModelSide& side, const std::string& text) {
+Tried try_input(const Grid& grid, const Partition& partition, const Model& model, const ModelSide& side,
+                const std::string& text) {
     const InputOptions options = options_of(side, text);
     const Shape shape = shape_of(grid.world(), options);
-    if (shape.rows != partition.items() || (side.input.columns > 0 && shape.columns != side.input.columns))
+    if (shape.rows != partition.items() || (side.input.dimension > 0 && shape.columns != side.input.dimension))
         return {{},
                 fmt::format("it has {} x {} numbers now, and had {} x {}", shape.rows, shape.columns, partition.items(),
-                            side.input.columns)};
+                            side.input.dimension)};
     InputIdentity found;
     Tried tried{read_cloud(grid, Side::column, partition, options, found), {}};
     if (found.checksum != side.input.checksum)
         tried.difference =
             fmt::format("its numbers have changed: checksum {:08x}, was {:08x}", found.checksum, side.input.checksum);
+    if (model.features) transform(*model.features, tried.cloud);
     return tried;
 }
 
@@ -93,7 +101,7 @@ DistributedCloud read_input(const Grid& grid, const Partition& partition, const 
     }
     std::string difference;
     for (const std::string& text : there) {
-        Tried tried = try_input(grid, partition, one, text);
+        Tried tried = try_input(grid, partition, model, one, text);
         if (tried.difference.empty()) return std::move(tried.cloud);
         if (difference.empty()) difference = std::move(tried.difference);
     }
@@ -108,7 +116,8 @@ DistributedCloud read_input(const Grid& grid, const Partition& partition, const 
 std::vector<std::string> files_of(const Model& model, Side side, const std::string& moved) {
     std::vector<std::string> files;
     if (model.side(side).points.there()) return files;
-    for (const std::string& text : candidates(model, side, moved)) files.push_back(Location::parse(text).path);
+    for (const std::string& text : candidates(model, side, moved))
+        for (std::string& file : files_named(Location::parse(text).path)) files.push_back(std::move(file));
     return files;
 }
 
@@ -119,7 +128,7 @@ std::optional<InputOptions> find_input(const Communicator& world, const Model& m
     for (const std::string& text : present(world, candidates(model, side, moved))) {
         const InputOptions options = options_of(one, text);
         const Shape shape = shape_of(world, options);
-        if (shape.rows == one.input.rows && shape.columns == one.input.columns) return options;
+        if (shape.rows == one.input.rows && shape.columns == one.input.dimension) return options;
     }
     return std::nullopt;
 }

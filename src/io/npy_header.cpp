@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <optional>
 #include <string_view>
 
 #include "io/input_error.hpp"
@@ -32,19 +33,11 @@ void parse_type(const Location& location, std::string_view value, NpyHeader& hea
                "save one field: numpy.save(path, a['x'])");
     std::string_view type;
     if (value.size() > 1) type = value.substr(1, value.find(value.front(), 1) - 1);
-    int size = 0;
-    const bool shaped = type.size() > 2 && std::from_chars(type.data() + 2, type.data() + type.size(), size).ptr ==
-                                               type.data() + type.size();
-    const char kind = shaped ? type[1] : '?';
-    const bool number = (kind == 'f' && (size == 2 || size == 4 || size == 8)) ||
-                        ((kind == 'i' || kind == 'u') && (size == 1 || size == 2 || size == 4 || size == 8)) ||
-                        (kind == 'b' && size == 1);
+    const std::optional<NumberType> number = NumberType::parse(type);
     if (!number)
         refuse(location, fmt::format("the array holds '{}'", type), "need real numbers of at most 64 bits",
                "convert it: numpy.save(path, a.astype('f8'))");
-    header.kind = kind;
-    header.size = size;
-    header.big_endian = type.front() == '>';
+    header.type = *number;
 }
 
 void parse_shape(const Location& location, std::string_view value, NpyHeader& header) {
@@ -91,6 +84,20 @@ NpyHeader parse_npy_header(const Location& location, const std::string& head) {
     parse_shape(location, value_of(dictionary, "shape"), header);
     header.data_at = static_cast<std::int64_t>(start + length);
     return header;
+}
+
+ArrayLayout npy_layout(const Location& location, const NpyHeader& header, std::int64_t begin, std::int64_t bytes) {
+    const char* const reshape = "reshape it: numpy.save(path, a.reshape(len(a), -1))";
+    ArrayLayout layout;
+    layout.type = header.type;
+    layout.shape = array_shape(location, header.shape, reshape);
+    if (header.columns_first && header.shape.size() > 2)
+        refuse(location, fmt::format("the array has {} dimensions in Fortran order", header.shape.size()),
+               "need 2: points x features", "write it in C order: numpy.save(path, numpy.ascontiguousarray(a))");
+    expect_size(location, header.shape, layout.shape, header.type, header.data_at, bytes);
+    layout.at = begin + header.data_at;
+    layout.columns_first = header.columns_first;
+    return layout;
 }
 
 }  // namespace convoy::io

@@ -65,7 +65,9 @@ NumericRows::NumericRows(const Location& location, const std::string& path, Hdf5
 }
 
 template <class T>
-void NumericRows::convert(std::span<const GlobalRun> runs, hid_t memory, std::span<T> out) {
+void NumericRows::convert(std::span<const GlobalRun> runs, ColumnRun columns, hid_t memory, std::span<T> out) {
+    // Of arrays, which are whole elements, all of them.
+    const ColumnRun elements = is_array_ ? ColumnRun{0, 1} : columns;
     // HDF5 converts in place; numbers that grow have their room in the end before.
     const auto turn = [&](std::byte* numbers, std::size_t count) {
         if (count > 0 && H5Tconvert(number_.get(), memory, count, numbers, nullptr, H5P_DEFAULT) < 0)
@@ -73,19 +75,19 @@ void NumericRows::convert(std::span<const GlobalRun> runs, hid_t memory, std::sp
     };
     if (bytes_ <= sizeof(T)) {
         const std::span<std::byte> room = std::as_writable_bytes(out);
-        rows_.read(runs, room.first(out.size() * bytes_));
+        rows_.read(runs, elements, room.first(out.size() * bytes_));
         turn(room.data(), out.size());
         return;
     }
     const std::int64_t step = std::max<std::int64_t>(
-        1, static_cast<std::int64_t>(buffer_bytes / bytes_) / std::max<std::int64_t>(columns(), 1));
-    std::vector<std::byte> piece(static_cast<std::size_t>(step * columns()) * bytes_);
+        1, static_cast<std::int64_t>(buffer_bytes / bytes_) / std::max<std::int64_t>(columns.count, 1));
+    std::vector<std::byte> piece(static_cast<std::size_t>(step * columns.count) * bytes_);
     T* to = out.data();
     for (const GlobalRun& run : runs) {
         for (std::int64_t at = 0; at < run.count; at += step) {
             const GlobalRun part{GlobalIndex{run.first.value + at}, std::min(step, run.count - at)};
-            const auto count = static_cast<std::size_t>(part.count * columns());
-            rows_.read(std::span{&part, 1}, std::span{piece}.first(count * bytes_));
+            const auto count = static_cast<std::size_t>(part.count * columns.count);
+            rows_.read(std::span{&part, 1}, elements, std::span{piece}.first(count * bytes_));
             turn(piece.data(), count);
             std::memcpy(to, piece.data(), count * sizeof(T));
             to += count;
@@ -93,12 +95,22 @@ void NumericRows::convert(std::span<const GlobalRun> runs, hid_t memory, std::sp
     }
 }
 
-void NumericRows::read(std::span<const GlobalRun> runs, std::span<double> out) {
-    convert(runs, H5T_NATIVE_DOUBLE, out);
+void NumericRows::read(std::span<const GlobalRun> runs, ColumnRun columns, std::span<double> out) {
+    if (is_array_ && columns.count != width_) return read_arrays(runs, columns, out);
+    convert(runs, columns, H5T_NATIVE_DOUBLE, out);
+}
+
+void NumericRows::read_arrays(std::span<const GlobalRun> runs, ColumnRun columns, std::span<double> out) {
+    const std::int64_t rows = rows_of(runs);
+    std::vector<double> whole(static_cast<std::size_t>(rows * width_));
+    convert(runs, {0, width_}, H5T_NATIVE_DOUBLE, std::span{whole});
+    auto to = out.begin();
+    for (std::int64_t i = 0; i < rows; ++i)
+        to = std::copy_n(whole.begin() + i * width_ + columns.first, columns.count, to);
 }
 
 void NumericRows::read(std::span<const GlobalRun> runs, std::span<std::int64_t> out) {
-    convert(runs, is_unsigned() ? H5T_NATIVE_UINT64 : H5T_NATIVE_INT64, out);
+    convert(runs, {0, columns()}, is_unsigned() ? H5T_NATIVE_UINT64 : H5T_NATIVE_INT64, out);
 }
 
 }  // namespace convoy::io

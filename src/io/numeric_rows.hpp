@@ -22,6 +22,7 @@ class NumericRows {
     std::int64_t columns() const { return rows_.columns() * width_; }
     bool vector() const { return rows_.vector() && !is_array_; }
     std::int64_t band() const { return rows_.band(); }
+    std::int64_t column_band() const { return is_array_ ? 1 : rows_.column_band(); }
     bool written() const { return rows_.written(); }
     const std::string& place() const { return rows_.place(); }
     hid_t type() const { return number_.get(); }
@@ -32,7 +33,8 @@ class NumericRows {
     bool is_single() const { return !integer_ && bytes_ <= 4; }  // no more digits than fp32 has
 
     // As Hdf5Rows::read().
-    void read(std::span<const GlobalRun> runs, std::span<double> out);
+    void read(std::span<const GlobalRun> runs, ColumnRun columns, std::span<double> out);
+    void read(std::span<const GlobalRun> runs, std::span<double> out) { read(runs, {0, columns()}, out); }
     void read(std::span<const GlobalRun> runs, std::span<std::int64_t> out);  // unsigned ones: their bits
 
     // Is this a type that can be read as numbers?
@@ -40,7 +42,8 @@ class NumericRows {
 
  private:
     template <class T>
-    void convert(std::span<const GlobalRun> runs, hid_t memory, std::span<T> out);
+    void convert(std::span<const GlobalRun> runs, ColumnRun columns, hid_t memory, std::span<T> out);
+    void read_arrays(std::span<const GlobalRun> runs, ColumnRun columns, std::span<double> out);
 
     Hdf5Rows rows_;
     Hdf5 number_;  // type of one number

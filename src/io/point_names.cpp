@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <iterator>
 #include <map>
 #include <utility>
@@ -14,7 +15,9 @@
 #include "io/input.hpp"
 #include "io/input_error.hpp"
 #include "io/obs_frame.hpp"
+#include "io/pattern.hpp"
 #include "io/row_selection.hpp"
+#include "io/selected_columns.hpp"
 
 namespace convoy::io {
 
@@ -32,9 +35,11 @@ struct PointNames::Parts {
     std::map<std::string, ObsColumn> opened;
     std::shared_ptr<const RowSelection> selection;
     std::int64_t points = 0, matrix_columns = 0;
+    std::string chosen_columns;  // see Preparation
 
     ObsColumn& column(const std::string& name);
     std::vector<std::string> read(ObsColumn& values, std::int64_t first, std::int64_t count) const;
+    std::vector<std::string> chosen(std::vector<std::string> all) const;
 };
 
 PointNames::PointNames() : parts_{std::make_unique<Parts>()} {}
@@ -48,13 +53,15 @@ std::int64_t PointNames::points() const {
 
 std::optional<PointNames> PointNames::open(const Communicator& world, const InputOptions& input) {
     const Input opened = open_points(world, input);
-    if (!is_h5ad(opened.location.path)) return std::nullopt;
+    if (!is_h5ad(opened.location.path) || is_pattern(opened.location.path)) return std::nullopt;
+    if (opened.prepare.transposed) return std::nullopt;
     PointNames names;
     Parts& parts = *names.parts_;
     parts.location = opened.location;
     parts.selection = opened.selection;
     parts.points = opened.rows;
     parts.matrix_columns = opened.columns;
+    parts.chosen_columns = opened.prepare.columns;
     bool cells = false;
     agree(world, [&] {
         parts.file = std::make_unique<Hdf5>(open_hdf5_input(parts.location));
@@ -110,16 +117,27 @@ std::vector<std::string> PointNames::columns() const {
     const bool raw = key == "raw/X";
     const auto named = [&](const std::string& path) -> std::vector<std::string> {
         const auto table = ObsFrame::open(parts_->location, parts_->file->get(), path);
-        if (!table || table->rows() != parts_->matrix_columns) return {};
-        return table->index().read(0, table->rows());
+        return table ? parts_->chosen(table->index().read(0, table->rows())) : std::vector<std::string>{};
     };
     if (raw || key == "X" || key.starts_with("layers/")) {
         std::vector<std::string> genes = named(raw ? "raw/var" : "var");
         return genes.empty() && raw ? named("raw.var") : genes;
     }
     const auto table = ObsFrame::open(parts_->location, parts_->file->get(), key);
-    return table && std::ssize(table->columns()) == parts_->matrix_columns ? table->columns()
-                                                                           : std::vector<std::string>{};
+    return table ? parts_->chosen(table->columns()) : std::vector<std::string>{};
+}
+
+// Of the columns that are points' coordinates; nothing if these are not all columns.
+std::vector<std::string> PointNames::Parts::chosen(std::vector<std::string> all) const {
+    std::vector<std::string> names;
+    if (chosen_columns.empty()) {
+        names = std::move(all);
+    } else {
+        for (const ColumnSlice& slice : parse_columns(chosen_columns))
+            for (std::int64_t k = slice.first; k < std::min(slice.end.value_or(std::ssize(all)), std::ssize(all)); ++k)
+                names.push_back(all[static_cast<std::size_t>(k)]);
+    }
+    return std::ssize(names) == matrix_columns ? names : std::vector<std::string>{};
 }
 
 }  // namespace convoy::io

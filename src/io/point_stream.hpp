@@ -11,14 +11,14 @@ namespace convoy::io {
 
 class PointStream {
  public:
-    // \param scale_option what a message about the scaling tells to change. \throws InputError. Collective.
-    PointStream(const Communicator& world, const InputOptions& input, std::string scale_option = "--scale");
+    // \param option_prefix how the options that concern the input begin, for messages. \throws InputError. Collective.
+    PointStream(const Communicator& world, const InputOptions& input, const std::string& option_prefix = "--");
 
     std::int64_t rows() const { return input_.rows; }
-    std::int64_t columns() const { return input_.columns; }
+    std::int64_t columns() const { return input_.dimension; }
 
     // The next rows, `portion`, without a gap to those before. Each rank gets its run of them, `mine`: runs do not
-    // overlap and together are the portion, in any order of the ranks. Points are checked and scaled as in
+    // overlap and together are the portion, in any order of the ranks. Points are checked and prepared as in
     // read_cloud(). Collective; throws the same InputError on all ranks.
     std::vector<double> read(GlobalRun portion, GlobalRun mine);
 
@@ -26,11 +26,7 @@ class PointStream {
     InputIdentity identity() const;
 
  private:
-    std::vector<double> read_here(GlobalRun mine, std::uint32_t& checksum);
-
     Communicator world_;
-    InputOptions options_;
-    std::string scale_option_;
     Input input_;
     std::int64_t next_ = 0;
     std::uint32_t checksum_ = 0;

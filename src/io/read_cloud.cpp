@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "convoy/error.hpp"
@@ -26,27 +27,11 @@ void expect_length(const Input& input, std::int64_t rows) {
                "do not change inputs during a run");
 }
 
-// This rank's part of the input (its rows x columns), and the checksum of the whole.
+// This rank's part of the points (or weights), and the checksum of the whole as it was read.
 struct Part {
     std::vector<double> values;
     std::uint32_t checksum = 0;
 };
-
-// What this rank reads: `run` of the points.
-std::vector<double> read_here(const Communicator& world, Input& input, GlobalRun run, std::uint32_t& checksum) {
-    std::vector<double> values;
-    Faults faults;
-    agree(world, [&] {
-        if (run.count == 0) return;
-        open_here(input);
-        make_room(input, run.count, values);
-        input.reader->read(run.first.value, run.count, values);
-        faults.look(*input.reader, run.first.value, values, input.weights);
-    });
-    expect_no_faults(world, input, faults);
-    checksum = crc32c_of_all(world, crc32c(values), static_cast<std::int64_t>(values.size() * 8), run.first.value);
-    return values;
-}
 
 // Every rank reads its stripe of its part; the ranks that share the part then exchange them.
 Part read_stripes(const Grid& grid, Side side, const Partition& partition, Input& input) {
@@ -55,7 +40,7 @@ Part read_stripes(const Grid& grid, Side side, const Partition& partition, Input
     expect_room(grid.world(), input, stripe.count + (shared ? partition.count(grid.part(side)) : 0));
     Part part;
     part.values = read_here(grid.world(), input, stripe, part.checksum);
-    if (shared) part.values = join_stripes(grid, side, partition, input.columns, part.values);
+    if (shared) part.values = join_stripes(grid, side, partition, input.dimension, part.values);
     return part;
 }
 
@@ -67,7 +52,7 @@ Part read_bands(const Grid& grid, Side side, const Partition& partition, Input& 
     Part part;
     const std::vector<double> mine = read_here(world, input, pieces.run(PartIndex{world.rank()}), part.checksum);
     agree(world, [&] { make_room(input, partition.count(grid.part(side)), part.values); });
-    part.values = regroup(grid, side, pieces, partition, input.columns, mine);
+    part.values = regroup(grid, side, pieces, partition, input.dimension, mine);
     return part;
 }
 
@@ -84,42 +69,64 @@ Part read_part(const Grid& grid, Side side, const Partition& partition, Input& i
 
 }  // namespace
 
-Shape shape_of(const Communicator& world, const InputOptions& input) {
-    const Input opened = open_points(world, input);
-    return {opened.rows, opened.columns};
+Shape shape_of(const Communicator& world, const InputOptions& input, const std::string& option_prefix) {
+    const Input opened = open_points(world, input, option_prefix);
+    return {opened.rows, opened.dimension};
+}
+
+namespace {
+
+const char* prefix_of(Side side) {
+    return side == Side::row ? "--source-" : "--target-";
+}
+
+// Nothing if they are equal.
+std::optional<Input> weights_of(const Grid& grid, const Partition& partition, const InputOptions& options,
+                                const Input& points) {
+    if (options.weights.empty()) return std::nullopt;
+    std::optional<Input> weights = open_weights(grid.world(), options, points);
+    expect_length(*weights, partition.items());
+    return weights;
+}
+
+std::vector<double> read_masses(const Grid& grid, Side side, const Partition& partition, std::optional<Input> opened,
+                                InputIdentity& identity) {
+    if (!opened)
+        return std::vector<double>(static_cast<std::size_t>(partition.count(grid.part(side))),
+                                   1 / static_cast<double>(partition.items()));
+    Input& weights = *opened;
+    Part masses = read_part(grid, side, partition, weights);
+    normalise(grid, side, weights.location, masses.values);
+    identity.weights_path = weights.location.path;
+    identity.weights_key = weights.location.key;
+    identity.weights_checksum = masses.checksum;
+    return std::move(masses.values);
+}
+
+}  // namespace
+
+std::vector<double> read_weights(const Grid& grid, Side side, const Partition& partition, const InputOptions& options,
+                                 InputIdentity& identity) {
+    if (options.weights.empty()) return read_masses(grid, side, partition, std::nullopt, identity);
+    const Input points = open_points(grid.world(), options, prefix_of(side));
+    expect_length(points, partition.items());
+    return read_masses(grid, side, partition, weights_of(grid, partition, options, points), identity);
 }
 
 DistributedCloud read_cloud(const Grid& grid, Side side, const Partition& partition, const InputOptions& options,
                             InputIdentity& identity) {
-    Input points = open_points(grid.world(), options);
+    Input points = open_points(grid.world(), options, prefix_of(side));
     expect_length(points, partition.items());
-    Input weights;
-    if (!options.weights.empty()) {
-        weights = open_weights(grid.world(), options, points);
-        expect_length(weights, partition.items());
-    }
+    std::optional<Input> weights = weights_of(grid, partition, options, points);
 
     DistributedCloud cloud{partition, {}};
     cloud.local.rows = partition.count(grid.part(side));
-    cloud.local.dimension = points.columns;
+    cloud.local.dimension = points.dimension;
     Part part = read_part(grid, side, partition, points);
     cloud.local.points = std::move(part.values);
-    identity = identity_of(points, options);
+    identity = identity_of(points);
     identity.checksum = part.checksum;
-    scale(grid.world(), side == Side::row ? "--source-scale" : "--target-scale", points, options.scaling,
-          cloud.local.points);
-
-    if (options.weights.empty()) {
-        cloud.local.weights.assign(static_cast<std::size_t>(cloud.local.rows),
-                                   1 / static_cast<double>(partition.items()));
-    } else {
-        Part masses = read_part(grid, side, partition, weights);
-        cloud.local.weights = std::move(masses.values);
-        normalise(grid, side, weights.location, cloud.local.weights);
-        identity.weights_path = weights.location.path;
-        identity.weights_key = weights.location.key;
-        identity.weights_checksum = masses.checksum;
-    }
+    cloud.local.weights = read_masses(grid, side, partition, std::move(weights), identity);
     return cloud;
 }
 

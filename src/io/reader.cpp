@@ -14,11 +14,13 @@
 #include <filesystem>
 #include <optional>
 #include <string_view>
+#include <vector>
 
 #include "convoy/error.hpp"
 #include "io/formats.hpp"
 #include "io/input_error.hpp"
 #include "io/number.hpp"
+#include "io/pattern.hpp"
 
 namespace convoy::io {
 
@@ -35,8 +37,14 @@ constexpr std::array formats{
     Format{".h5ad", open_h5ad},    Format{".h5mu", open_hdf5},    Format{".loom", open_hdf5},
     Format{".npy", open_npy},      Format{".csv", open_table},    Format{".tsv", open_table},
     Format{".txt", open_table},    Format{".csv.gz", open_table}, Format{".tsv.gz", open_table},
-    Format{".txt.gz", open_table},
+    Format{".txt.gz", open_table}, Format{".npz", open_npz},      Format{".safetensors", open_safetensors},
+    Format{".bin", open_binary},   Format{".raw", open_raw},      Format{".dat", open_raw},
+    Format{".idx", open_idx},      Format{".idx.gz", open_idx},   Format{"-ubyte", open_idx},
+    Format{"-ubyte.gz", open_idx},
 };
+
+// Pictures: what people try, and what to do instead.
+constexpr std::array pictures{".jpg", ".jpeg", ".png", ".tif", ".tiff", ".gif", ".bmp", ".webp"};
 
 std::string lower_case(std::string text) {
     std::ranges::transform(text, text.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
@@ -50,14 +58,6 @@ FilteredRows Reader::filter(const std::vector<std::string>& conditions) {
         fmt::format("rows cannot be chosen by '{}' (the {} has no table of labels; .h5ad files do); leave "
                     "it out, or convert the file",
                     conditions.front(), place())};
-}
-
-void Reader::read_runs(std::span<const GlobalRun> runs, std::span<double> out) {
-    for (const GlobalRun& run : runs) {
-        const auto count = static_cast<std::size_t>(run.count * columns());
-        read(run.first.value, run.count, out.first(count));
-        out = out.subspan(count);
-    }
 }
 
 Location Location::parse(const std::string& text) {
@@ -99,10 +99,53 @@ void expect_readable_file(const Location& location) {
     if (status.st_size == 0) refuse(location, "the file is empty", "0 bytes", "write it again");
 }
 
+std::string Reader::position(std::int64_t row, std::int64_t column) const {
+    return columns() == 1 ? row_name(row) : fmt::format("{}, column {}", row_name(row), column);
+}
+
+void Reader::expect_within([[maybe_unused]] std::span<const GlobalRun> runs, [[maybe_unused]] ColumnRun run,
+                           [[maybe_unused]] std::span<const double> out) const {
+    CONVOY_EXPECT(run.first >= 0 && run.count >= 0 && run.first + run.count <= columns());
+    CONVOY_EXPECT(static_cast<std::int64_t>(out.size()) == rows_of(runs) * run.count);
+    CONVOY_EXPECT(std::ranges::all_of(runs, [&](const GlobalRun& r) {
+        return r.first.value >= 0 && r.count >= 0 && r.first.value + r.count <= rows();
+    }));
+}
+
+// Whole rows, of which only these columns are kept.
+void Reader::read_runs(std::span<const GlobalRun> runs, ColumnRun run, std::span<double> out) {
+    expect_within(runs, run, out);
+    constexpr std::int64_t piece_numbers = std::int64_t{1} << 19;
+    const std::int64_t step = std::max<std::int64_t>(1, piece_numbers / columns());
+    std::vector<double> piece;
+    auto to = out.begin();
+    for (const GlobalRun& rows : runs) {
+        if (run.count == columns()) {
+            const auto count = rows.count * columns();
+            read(rows.first.value, rows.count, {to, static_cast<std::size_t>(count)});
+            to += count;
+            continue;
+        }
+        for (std::int64_t done = 0; done < rows.count; done += step) {
+            const std::int64_t count = std::min(step, rows.count - done);
+            piece.resize(static_cast<std::size_t>(count * columns()));
+            read(rows.first.value + done, count, piece);
+            for (std::int64_t i = 0; i < count; ++i)
+                to = std::copy_n(piece.begin() + i * columns() + run.first, run.count, to);
+        }
+    }
+}
+
 std::unique_ptr<Reader> open_reader(const Location& location) {
+    if (is_pattern(location.path)) return open_pattern(location);
     const std::string name = lower_case(std::filesystem::path{location.path}.filename().string());
     const auto format = std::ranges::find_if(formats, [&](const Format& f) { return name.ends_with(f.suffix); });
     expect_readable_file(location);
+    if (std::ranges::any_of(pictures, [&](const char* suffix) { return name.ends_with(suffix); }))
+        refuse(location, "pictures of this kind are not read", "compressed for the eye, not for arithmetic",
+               fmt::format("unpack it, its pixels as points: python3 -c \"import numpy, PIL.Image as i; "
+                           "numpy.save('pixels.npy', numpy.asarray(i.open('{}').convert('RGB')).reshape(-1, 3))\"",
+                           location.path));
     if (format == formats.end()) {
         std::vector<std::string_view> known;
         for (const Format& f : formats) known.push_back(f.suffix);
@@ -112,15 +155,36 @@ std::unique_ptr<Reader> open_reader(const Location& location) {
     return format->open(location);
 }
 
-double parse_scaling(const std::string& text) {
-    const auto slash = text.find('/');
-    const std::optional<double> over = parse_number(std::string_view{text}.substr(0, slash));
-    const std::optional<double> under =
-        slash == std::string::npos ? 1.0 : parse_number(std::string_view{text}.substr(slash + 1));
-    const double scaling = over && under ? *over / *under : 0;
-    CONVOY_VALIDATE(
-        std::isfinite(scaling) && scaling > 0,
-        fmt::format("cannot scale by '{}' (need a positive number or fraction); give one like 0.5 or 1/255", text));
+std::string in_words(const Preparation& prepare, const std::string& scaling) {
+    std::vector<std::string> words;
+    if (prepare.transposed) words.emplace_back("transposed");
+    if (!prepare.columns.empty()) words.push_back("columns " + prepare.columns);
+    if (prepare.grayscale) words.push_back("grey levels of " + prepare.image);
+    if (parse_scaling(scaling) != Scaling{}) words.push_back("scale " + scaling);
+    if (prepare.blur > 0)
+        words.push_back(fmt::format("blur {}{}", prepare.blur, prepare.grayscale ? "" : " of " + prepare.image));
+    return fmt::format("{}", fmt::join(words, ", "));
+}
+
+Scaling parse_scaling(const std::string& text) {
+    const std::string_view all{text};
+    // A sign begins the offset, unless it is the first or an exponent's.
+    std::size_t sign = 1;
+    while (sign < all.size() &&
+           !((all[sign] == '+' || all[sign] == '-') && all[sign - 1] != 'e' && all[sign - 1] != 'E'))
+        ++sign;
+    const std::string_view quotient = all.substr(0, sign), rest = all.substr(std::min(sign, all.size()));
+    const auto slash = quotient.find('/');
+    const std::optional<double> over = parse_number(quotient.substr(0, slash));
+    const std::optional<double> under = slash == std::string::npos ? 1.0 : parse_number(quotient.substr(slash + 1));
+    const bool one_sign = rest.size() < 2 || (rest[1] != '-' && rest[1] != '+');
+    const std::optional<double> offset =
+        rest.empty() ? 0.0 : parse_number(rest.starts_with('+') ? rest.substr(1) : rest);
+    const Scaling scaling{over && under ? *over / *under : 0, one_sign ? offset.value_or(std::nan("")) : std::nan("")};
+    CONVOY_VALIDATE(std::isfinite(scaling.factor) && scaling.factor > 0 && std::isfinite(scaling.offset),
+                    fmt::format("cannot scale by '{}' (need a positive number or fraction, and perhaps an offset); "
+                                "give one like 0.5, 1/255 or 1/127.5-1",
+                                text));
     return scaling;
 }
 

@@ -8,6 +8,7 @@
 //     /timing               phase (string) min mean max
 //     /inputs/source target attributes of InputIdentity; relative_path: seen from the result's folder
 //     /source/points /target/points                  fp64, if embedded; attribute checksum
+//     /features             where points were standardized or projected: io/features_layout.hpp
 //
 // and what a command adds: Result::datasets, with a checksum each, and Result::groups; of many pairs that were solved
 // together, each has
@@ -24,6 +25,7 @@
 //       source_2 ... _K     fp64 (n x d): the source before each later step, if asked for; attribute checksum
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -31,6 +33,7 @@
 #include <vector>
 
 #include "convoy/coupling.hpp"
+#include "convoy/features.hpp"
 #include "convoy/progot.hpp"
 #include "convoy/sinkhorn.hpp"
 #include "convoy/values.hpp"
@@ -58,6 +61,7 @@ struct ExtraDataset {
     std::int64_t width = 1;
     std::vector<double> values;  // this rank's part
     bool matrix = false;         // (points x width), also where width is 1
+    bool by_mass = false;        // equal points that were solved as one share the numbers by their masses
 };
 
 // Everything a result holds. Vectors f, g, a, b, the embedded points and the values of `datasets` are this rank's
@@ -70,6 +74,7 @@ struct Result {
     std::vector<HalfPass> history;
     std::vector<PhaseTiming> timing;
     std::vector<double> f, g;
+    std::optional<Features> features;
     std::vector<ExtraDataset> datasets;
     std::vector<std::pair<std::string, Attributes>> groups;  // path and attributes; a group above comes first
     bool store_source = false, store_target = false;         // /source/points, /target/points: embedded, fp64

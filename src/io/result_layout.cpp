@@ -4,6 +4,7 @@
 
 #include <set>
 
+#include "io/features_layout.hpp"
 #include "io/file_layout.hpp"
 #include "io/hdf5_attributes.hpp"
 #include "io/hdf5_handles.hpp"
@@ -79,6 +80,7 @@ std::int64_t bytes_needed(const Result& result, const std::vector<LargeDataset>&
     bytes += static_cast<std::int64_t>(32 * result.history.size() + 256 * result.timing.size());
     bytes += static_cast<std::int64_t>(512 * (result.steps.size() + large.size()));
     for (const Attributes* list : {&result.root, &result.solution, &result.run}) bytes += bytes_of(*list);
+    if (result.features) bytes += bytes_of(*result.features);
     for (const auto& group : result.groups) bytes += bytes_of(group.second);
     return bytes;
 }
@@ -100,6 +102,7 @@ void lay_out_result(const std::string& out, const std::string& part, const Resul
     layout.group(file.get(), "inputs");
     layout.input(file.get(), "source", result.source_input);
     layout.input(file.get(), "target", result.target_input);
+    if (result.features) write_features(layout, file.get(), *result.features);
     layout.history(file.get(), result.history);
     if (!result.steps.empty()) layout.steps(file.get(), result);
     layout.timing(file.get(), result.timing);

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <span>
 
 #include "convoy/error.hpp"
 
@@ -15,6 +14,12 @@ constexpr std::int64_t word_bits = 64;
 constexpr std::size_t block_words = 8;  // looked through one by one
 
 }  // namespace
+
+std::int64_t rows_of(std::span<const GlobalRun> runs) {
+    std::int64_t rows = 0;
+    for (const GlobalRun& run : runs) rows += run.count;
+    return rows;
+}
 
 RowSelection::RowSelection(std::int64_t file_rows)
     : file_rows_{file_rows}, words_(static_cast<std::size_t>((file_rows + word_bits - 1) / word_bits)) {}

@@ -2,12 +2,15 @@
 // Which rows of a file are points: a bit for each, so that ten million rows take 1.2 MB, and travel as that.
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "convoy/communicator.hpp"
 #include "convoy/partition.hpp"
 
 namespace convoy::io {
+
+std::int64_t rows_of(std::span<const GlobalRun> runs);
 
 class RowSelection {
  public:

@@ -78,16 +78,16 @@ void SparseMatrix::expect_index(std::int64_t index, std::int64_t below, std::int
                 fmt::format("{} x {}", rows_, columns_));
 }
 
-void SparseMatrix::read(std::span<const GlobalRun> runs, std::span<double> out) {
+void SparseMatrix::read(std::span<const GlobalRun> runs, ColumnRun columns, std::span<double> out) {
     std::ranges::fill(out, 0.0);
     if (by_rows_)
-        read_by_rows(runs, out);
+        read_by_rows(runs, columns, out);
     else
-        read_by_columns(runs, out);
+        read_by_columns(runs, columns, out);
 }
 
 // Entries of rows that lie far apart are read in one go, as long as they are not too many.
-void SparseMatrix::read_by_rows(std::span<const GlobalRun> runs, std::span<double> out) {
+void SparseMatrix::read_by_rows(std::span<const GlobalRun> runs, ColumnRun columns, std::span<double> out) {
     // Some entries of one row, all of them where they are few.
     struct Part {
         std::int64_t row, place, entries;  // in the file, in `out`
@@ -104,10 +104,12 @@ void SparseMatrix::read_by_rows(std::span<const GlobalRun> runs, std::span<doubl
         indices_.read(pieces, std::span<std::int64_t>{indices});
         std::size_t at = 0;
         for (const Part& part : parts) {
-            double* row = out.data() + part.place * columns_;
+            double* row = out.data() + part.place * columns.count;
             for (std::int64_t k = 0; k < part.entries; ++k, ++at) {
                 expect_index(indices[at], columns_, part.row);
-                row[indices[at]] += values[at];  // twice the same index: the sum, as everywhere
+                const std::int64_t column = indices[at] - columns.first;
+                if (column >= 0 && column < columns.count)
+                    row[column] += values[at];  // twice the same index: the sum, as everywhere
             }
         }
         pieces.clear();
@@ -139,7 +141,7 @@ void SparseMatrix::read_by_rows(std::span<const GlobalRun> runs, std::span<doubl
     scatter();
 }
 
-void SparseMatrix::read_by_columns(std::span<const GlobalRun> runs, std::span<double> out) {
+void SparseMatrix::read_by_columns(std::span<const GlobalRun> runs, ColumnRun columns, std::span<double> out) {
     // Where a row of the file goes, by the run that it is in.
     std::vector<std::int64_t> firsts, places;
     std::int64_t place = 0;
@@ -157,8 +159,9 @@ void SparseMatrix::read_by_columns(std::span<const GlobalRun> runs, std::span<do
     if (place == 0) return;
     std::vector<double> values;
     std::vector<std::int64_t> indices;
-    for (std::int64_t first = 0; first < columns_; first += lines_at_once) {
-        const std::int64_t count = std::min(lines_at_once, columns_ - first);
+    const std::int64_t end = columns.first + columns.count;
+    for (std::int64_t first = columns.first; first < end; first += lines_at_once) {
+        const std::int64_t count = std::min(lines_at_once, end - first);
         const std::vector<std::int64_t> begins = pointers(first, count);
         std::int64_t column = 0;
         for (std::int64_t at = begins.front(); at < begins.back(); at += entries_at_once) {
@@ -171,7 +174,8 @@ void SparseMatrix::read_by_columns(std::span<const GlobalRun> runs, std::span<do
                 while (begins[static_cast<std::size_t>(column) + 1] <= at + static_cast<std::int64_t>(k)) ++column;
                 expect_index(indices[k], rows_, first + column);
                 const std::int64_t row = place_of(indices[k]);
-                if (row >= 0) out[static_cast<std::size_t>(row * columns_ + first + column)] += values[k];
+                if (row >= 0)
+                    out[static_cast<std::size_t>(row * columns.count + first - columns.first + column)] += values[k];
             }
         }
     }

@@ -24,8 +24,8 @@ class SparseMatrix {
     std::string place() const;  // "sparse matrix 'X'"
     hid_t type() const { return data_.type(); }
 
-    // As Hdf5Rows::read(). By columns, every call goes through all entries of the matrix.
-    void read(std::span<const GlobalRun> runs, std::span<double> out);
+    // As Hdf5Rows::read(). By rows, every call goes through all entries of the rows; by columns, of the columns.
+    void read(std::span<const GlobalRun> runs, ColumnRun columns, std::span<double> out);
 
  private:
     SparseMatrix(const Location& location, const std::string& path, NumericRows data, NumericRows indices,
@@ -36,8 +36,8 @@ class SparseMatrix {
           indices_{std::move(indices)},
           pointers_{std::move(pointers)} {}
 
-    void read_by_rows(std::span<const GlobalRun> runs, std::span<double> out);
-    void read_by_columns(std::span<const GlobalRun> runs, std::span<double> out);
+    void read_by_rows(std::span<const GlobalRun> runs, ColumnRun columns, std::span<double> out);
+    void read_by_columns(std::span<const GlobalRun> runs, ColumnRun columns, std::span<double> out);
     // Where lines [first, first + count) begin among the entries, and where the last one ends.
     std::vector<std::int64_t> pointers(std::int64_t first, std::int64_t count);
     void expect_index(std::int64_t index, std::int64_t below, std::int64_t line) const;

@@ -160,6 +160,19 @@ void Communicator::exchange(std::span<const std::span<const double>> sent,
     MPI_Waitall(count_of(std::ssize(requests)), requests.data(), MPI_STATUSES_IGNORE);
 }
 
+std::vector<std::vector<double>> Communicator::exchange(const std::vector<std::vector<double>>& sent) const {
+    CONVOY_EXPECT(std::ssize(sent) == size());
+    const auto ranks = static_cast<std::size_t>(size());
+    std::vector<std::int64_t> going(ranks), coming(ranks);
+    for (std::size_t k = 0; k < ranks; ++k) coming[k] = going[k] = std::ssize(sent[k]);
+    if (size() > 1) MPI_Alltoall(going.data(), 1, MPI_INT64_T, coming.data(), 1, MPI_INT64_T, impl_->comm);
+    std::vector<std::vector<double>> received(ranks);
+    for (std::size_t k = 0; k < ranks; ++k) received[k].resize(static_cast<std::size_t>(coming[k]));
+    exchange(std::vector<std::span<const double>>(sent.begin(), sent.end()),
+             std::vector<std::span<double>>(received.begin(), received.end()));
+    return received;
+}
+
 void Communicator::ordered_sum(std::span<double> values) const {
     if (size() == 1) return;
     const int n = count_of(std::ssize(values));

@@ -117,7 +117,8 @@ Portions portions_of(const MapRequest& request, GridShape shape, double memory_l
     const double pairs = cuda ? 1e12 : 6e9, bytes = cuda ? 1e9 : 64e6;
     constexpr double least = 1024;  // fewer would leave threads without work
     const double target = std::max(share(request.target, shape.columns), 1.0);
-    const double row = 8 * 6 * (static_cast<double>(request.dimension) + 2);
+    const double d = static_cast<double>(std::max(request.dimension, request.read_dimension));
+    const double row = 8 * 6 * (d + 2);
     const double by_time = pairs / (target * static_cast<double>(request.steps));
     const double by_memory = std::min(bytes, memory_limit / 8) / row;
     const auto most = static_cast<std::int64_t>(std::clamp(std::min(by_time, by_memory), least, 1e9));
@@ -139,8 +140,10 @@ double memory_of_mapping(const MapRequest& request, GridShape shape, int threads
                         (request.self_points > 0 ? self * (bytes_of_point(request) + 8) : 0) +
                         (request.compared_with > 0 ? 8 * d * 2 * share(request.points, shape.rows) : 0);
     // While the target is read, stripes lie beside it; none of the rest is there yet.
-    const double reading = std::ceil(target / shape.rows) * 8 * std::max(d, steps + 1);
-    const double portion = rows * (2 * bytes_of_point(request) + 16 * d) * (request.self_points > 0 ? 2 : 1);
+    const double as_read = std::max(d, static_cast<double>(request.read_dimension));
+    const double reading =
+        target * 8 * (as_read - d) + std::ceil(target / shape.rows) * 8 * std::max(as_read, steps + 1);
+    const double portion = rows * (2 * bytes_of_point(request) + 16 * as_read) * (request.self_points > 0 ? 2 : 1);
     const double working = portion + bytes_of_call(request, rows, std::max(target, self));
     const double solving = request.solve_self ? bytes_of_solving_self(request, shape) : 0;
     const double mapping = fixed + std::max(held + std::max(reading, working), solving);

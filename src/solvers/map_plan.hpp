@@ -20,6 +20,7 @@ struct MapRequest {
     std::int64_t points = 0;  // to be mapped
     std::int64_t target = 0;  // of the model, on the side that is mapped to
     std::int64_t dimension = 0;
+    std::int64_t read_dimension = 0;  // of points as they are read, where they are transformed then; 0: the same
     std::int64_t steps = 1;
     std::int64_t self_points = 0;    // of the side that is mapped from, where its self map is taken off; 0: it is not
     bool solve_self = false;         // or its potential is known

@@ -36,14 +36,16 @@ void sum_over(const Communicator& world, std::span<double> values) {
 }
 
 Points::Points(const Coupling& coupling, Side side)
-    : world{coupling.grid().world()},
-      unit{coupling.cost().normalises_rows() ? unit_rows(coupling.local(side)) : std::vector<double>{}},
-      rows{coupling.cost().normalises_rows() ? unit.data() : coupling.local(side).points.data(),
-           coupling.local(side).rows, coupling.dimension()},
-      weights{coupling.local(side).weights.data(), coupling.local(side).rows} {
-    const Partition& partition = coupling.cloud(side).partition;
-    const GlobalRun stripe = my_stripe(coupling.grid(), side, partition);
-    begin = stripe.first.value - partition.first(coupling.grid().part(side)).value;
+    : Points{coupling.grid(), side, coupling.cloud(side), coupling.cost().normalises_rows()} {}
+
+Points::Points(const Grid& grid, Side side, const DistributedCloud& cloud, bool normalise)
+    : world{grid.world()},
+      unit{normalise ? unit_rows(cloud.local) : std::vector<double>{}},
+      rows{normalise ? unit.data() : cloud.local.points.data(), cloud.local.rows, cloud.local.dimension},
+      weights{cloud.local.weights.data(), cloud.local.rows} {
+    const Partition& partition = cloud.partition;
+    const GlobalRun stripe = my_stripe(grid, side, partition);
+    begin = stripe.first.value - partition.first(grid.part(side)).value;
     end = begin + stripe.count;
     reference = first_with_mass(stripe);
     offset = Vector::Zero(rows.cols());

@@ -27,8 +27,8 @@ inline std::span<const double> as_span(const Vector& v) {
 // A sum over all ranks, the same bits on each.
 void sum_over(const Communicator& world, std::span<double> values);
 
-// One side of a coupling: this rank's part of the cloud, the stripe of it that this rank alone counts in sums over all
-// ranks, and the mean of the whole. Collective; the coupling outlives it.
+// One distributed cloud: this rank's part of it, the stripe of it that this rank alone counts in sums over all
+// ranks, and the mean of the whole. Collective; grid and cloud outlive it.
 struct Points {
     const Communicator& world;
     const std::vector<double> unit;  // the points divided by their norms, where the cost asks for that
@@ -39,6 +39,8 @@ struct Points {
     // the rounding of the cloud's spread, not of its distance from the origin, and exactly 0 if all points are one.
     Vector reference, offset;
 
+    // \param normalise whether points are divided by their norms
+    Points(const Grid& grid, Side side, const DistributedCloud& cloud, bool normalise);
     Points(const Coupling& coupling, Side side);
     Points(const Points&) = delete;
     Points& operator=(const Points&) = delete;

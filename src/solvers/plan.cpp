@@ -196,6 +196,14 @@ int threads_from_environment() {
 
 namespace {
 
+// Both clouds as they were read, and as they are transformed; for exact components also covariances, on rank 0.
+double memory_of_transforming(const PlanRequest& request, GridShape shape) {
+    const double d = static_cast<double>(request.read_dimension), k = static_cast<double>(request.dimension);
+    const double rows = largest_part(request.rows, shape.rows) + largest_part(request.columns, shape.columns);
+    const double covariances = k == d ? 0 : 8 * d * std::min(5 * d, 10000.0);
+    return 48e6 + 8 * rows * (d + k) + covariances;
+}
+
 // Without the products themselves. What passes lies beside the rest one after the other: stripes while a part is read,
 // samples and their products, a cloud on its move.
 double memory_beside_products(const PlanRequest& request, GridShape shape, int threads, bool keep_products) {
@@ -210,8 +218,9 @@ double memory_beside_products(const PlanRequest& request, GridShape shape, int t
     const double reading = 8 * d * std::max(n / shape.columns, m / shape.rows);
     const double samples = memory_of_samples(request, n, m) + (keep_products ? products_of_samples(request, shape) : 0);
     const double moving = 8 * d * (n * more.moving_sources + m * more.moving_targets);
-    return (n + m) * (point + 8 * vectors_of_a_side) + n * 8 * anderson_vectors + fixed + held +
-           std::max({reading, samples, moving}) + memory_of_selves(request, shape);
+    const double solving = (n + m) * (point + 8 * vectors_of_a_side) + n * 8 * anderson_vectors + fixed + held +
+                           std::max({reading, samples, moving}) + memory_of_selves(request, shape);
+    return request.read_dimension == 0 ? solving : std::max(solving, memory_of_transforming(request, shape));
 }
 
 }  // namespace

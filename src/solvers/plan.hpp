@@ -37,6 +37,7 @@ struct HeldMore {
 
 struct PlanRequest {
     std::int64_t rows = 0, columns = 0, dimension = 0;
+    std::int64_t read_dimension = 0;  // of points that are transformed before they are solved; 0: they are not
     Cost cost;
     std::optional<Precision> precision;
     Backend backend = Backend::cpu;

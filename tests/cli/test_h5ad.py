@@ -111,6 +111,69 @@ class Reading(CellsTest):
                                        ranks=ranks)
                 np.testing.assert_allclose(masses, expected, rtol=1e-15)
 
+    def test_some_columns_of_the_chosen_cells(self):
+        self.save_target(2)
+        chosen = self.codes == 1
+        for generation in GENERATIONS:
+            self.write(generation=generation, compression="gzip", chunks=True)
+            for key, points in (("X", self.points), ("raw/X", 2 * self.points), ("obsm/X_pca", self.points),
+                                ("layers/dense", self.points)):
+                for columns, numbers in (("1:", [1, 2]), ("2,0", [2, 0])):
+                    for ranks in (0, 3):
+                        with self.subTest(generation=generation, key=key, columns=columns, ranks=ranks):
+                            found, _ = self.store(f"cells.h5ad#{key}", "y.npy", "--source-where", "day=10.5",
+                                                  "--source-columns", columns, ranks=ranks)
+                            np.testing.assert_array_equal(found, points[chosen][:, numbers])
+
+    def test_genes_as_points(self):
+        self.save_target(self.N)
+        self.write(compression="gzip", chunks=True)
+        for key, points in (("X", self.points), ("raw/X", 2 * self.points), ("layers/dense", self.points)):
+            for ranks in (0, 2, 3):
+                with self.subTest(key=key, ranks=ranks):
+                    found, _ = self.store(f"cells.h5ad#{key}", "y.npy", "--source-transpose", ranks=ranks)
+                    np.testing.assert_array_equal(found, points.T)
+        self.assert_refused(self.run_program("check", "cells.h5ad#X", "--transpose", "--source-where", "day=10"),
+                            "cannot be chosen by 'day=10'", "transposed", outputs=())
+
+    def test_several_files_by_a_pattern(self):
+        self.save_target()
+        for name in ("a1.h5ad", "a2.h5ad"):
+            self.write(name)
+        for ranks in (0, 3):
+            found, masses = self.store("a*.h5ad#X", "y.npy", "--source-weights", "obs:growth", ranks=ranks)
+            np.testing.assert_array_equal(found, np.r_[self.points, self.points])
+            np.testing.assert_allclose(masses, np.tile(self.growth, 2) / self.growth.sum() / 2, rtol=1e-15)
+        self.assert_refused(self.run_program("check", "a*.h5ad", "--source-where", "day=10"), "cannot be chosen by 'day=10'",
+                            outputs=())
+
+    def test_components_and_merged_points_of_the_chosen_cells(self):
+        self.save_target()
+        self.points[10:20] = self.points[30:40]
+        self.write()
+        chosen = self.codes == 1
+        self.save("chosen.npy", self.points[chosen])
+        self.save("growth.npy", self.growth[chosen])
+        plain = ["--standardize", "--pca", "2", "--precision", "double"]
+        expected, masses = self.store("chosen.npy", "y.npy", "--source-weights", "growth.npy", *plain)
+        with h5py.File(self.folder / "out.h5") as file:
+            f, components = file["potentials/f"][:], file["features/components"][:]
+        for key in ("X", "raw/X", "layers/dense"):
+            for ranks in (0, 3):
+                with self.subTest(key=key, ranks=ranks):
+                    half = ["--source-scale", "1/2"] if key == "raw/X" else []
+                    found, same = self.store(f"cells.h5ad#{key}", "y.npy", "--source-where", "day=10.5",
+                                             "--source-weights", "obs:growth", "--merge-duplicates", *half, *plain,
+                                             ranks=ranks, output="cells.h5")
+                    np.testing.assert_allclose(found, expected, atol=1e-10)
+                    np.testing.assert_allclose(same, masses, rtol=1e-14)
+                    with h5py.File(self.folder / "cells.h5") as file:
+                        np.testing.assert_allclose(file["features/components"][:], components, atol=1e-10)
+                        np.testing.assert_allclose(file["potentials/f"][:], f, atol=1e-9)
+        ending = self.run_program("map", "cells.h5", "cells.h5ad#X", "--where", "day=10.5", "--direction", "backward",
+                                  "-o", "back.h5", ranks=3)
+        self.assertEqual(ending.code, 0, ending)
+
     def test_nullable_columns(self):
         self.save_target()
         mask = np.arange(self.N) % 5 == 0

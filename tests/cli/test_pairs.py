@@ -54,8 +54,10 @@ class PairsTest(ProgramTest):
 
 class Solving(PairsTest):
     def test_results_are_those_of_single_runs(self):
-        for options in ([], ["--source-weights", "obs:growth"], ["--target-weights", "obs:growth", "--source-scale", "1/3"]):
-            scale = ["--target-scale", "1/3"] if "--source-scale" in options else []
+        for options in ([], ["--source-weights", "obs:growth"], ["--target-weights", "obs:growth", "--source-scale", "1/3"],
+                        ["--source-columns", "1:", "--source-scale", "2-1"]):
+            scale = [word.replace("--source", "--target") for word in options[options.index("--source-scale") - 2:]] \
+                if "--source-columns" in options else ["--target-scale", "1/3"] if "--source-scale" in options else []
             for ranks in (0, 3, 4):
                 ending = self.pairs("day=sequential", "--overwrite", "--tolerance", "1e-10", "--precision", "double",
                                     *options, ranks=ranks)
@@ -217,6 +219,11 @@ class Refusals(PairsTest):
     def test_options_that_do_not_go_together(self):
         for options, word in ((("--target-where", "batch=1"), "--target-where has no effect"),
                               (("--target-scale", "2"), "--target-scale has no effect"),
+                              (("--target-columns", "1"), "--target-columns has no effect"),
+                              (("--transpose",), "--transpose has no effect"),
+                              (("--source-blur", "2"), "--source-blur has no effect"),
+                              (("--merge-duplicates",), "--merge-duplicates has no effect"),
+                              (("--pca", "2"), "--pca has no effect"),
                               (("--trace", "t.csv"), "--trace has no effect"),
                               (("--source-weights", "a.npy"), "obs:growth"),
                               (("--target-weights", "a.npy"), "obs:growth"),

@@ -49,13 +49,20 @@ TEST(Reader, SaysThatAFileMayNotBeRead) {
 }
 
 TEST(Scaling, IsANumberOrAFraction) {
-    EXPECT_EQ(parse_scaling("1"), 1);
-    EXPECT_EQ(parse_scaling("1/255"), 1.0 / 255);
-    EXPECT_EQ(parse_scaling("1e-3"), 1e-3);
+    EXPECT_EQ(parse_scaling("1"), (Scaling{1, 0}));
+    EXPECT_EQ(parse_scaling("1/255"), (Scaling{1.0 / 255, 0}));
+    EXPECT_EQ(parse_scaling("1e-3"), (Scaling{1e-3, 0}));
+}
+
+TEST(Scaling, MayHaveAnOffset) {
+    EXPECT_EQ(parse_scaling("1/127.5-1"), (Scaling{1 / 127.5, -1}));
+    EXPECT_EQ(parse_scaling("2+3e-2"), (Scaling{2, 3e-2}));
+    EXPECT_EQ(parse_scaling("1E+2-1e+1"), (Scaling{100, -10}));
 }
 
 TEST(Scaling, RefusesWhatIsNotPositive) {
-    for (const char* text : {"", "0", "-1", "nan", "inf", "1/0", "0/1", "two", "1/2/3", "/2", "1e999"})
+    for (const char* text : {"", "0", "-1", "nan", "inf", "1/0", "0/1", "two", "1/2/3", "/2", "1e999", "1-", "1+-2",
+                             "1+nan", "1-inf", "1-1-1", "-1+1"})
         expect_words(refusal([&] { parse_scaling(text); }), {"cannot scale", "positive"});
 }
 

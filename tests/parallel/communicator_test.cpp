@@ -53,6 +53,27 @@ TEST(Communicator, GathersPiecesOfDifferentLengthsInRankOrder) {
     EXPECT_EQ(all, expected);
 }
 
+TEST(Communicator, ExchangesListsOfAnyLength) {
+    const Communicator world = Communicator::world();
+    const std::int64_t before = Communicator::piece_elements;
+    // From rank a to rank b: (a + 2 b) % 5 times the number 100 a + b.
+    const auto list = [](int from, int to) {
+        return std::vector<double>(static_cast<std::size_t>((from + 2 * to) % 5), 100.0 * from + to);
+    };
+    for (const std::int64_t piece : {std::int64_t{1}, std::int64_t{3}, before}) {
+        Communicator::piece_elements = piece;
+        std::vector<std::vector<double>> outgoing;
+        for (int to = 0; to < world.size(); ++to) outgoing.push_back(list(world.rank(), to));
+
+        const auto incoming = world.exchange(outgoing);
+
+        ASSERT_EQ(std::ssize(incoming), world.size());
+        for (int from = 0; from < world.size(); ++from)
+            EXPECT_EQ(incoming[static_cast<std::size_t>(from)], list(from, world.rank()));
+    }
+    Communicator::piece_elements = before;
+}
+
 TEST(Communicator, SumsInRankOrderToTheSameBitsEverywhere) {
     const Communicator world = Communicator::world();
 
