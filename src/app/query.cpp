@@ -36,13 +36,13 @@ void check_questions(const QueryOptions& options, const io::Model& model) {
         !options.diagonal || n == m,
         fmt::format("--diagonal: '{}' has {} and {} (point i is held against point i); leave it out", options.result,
                     plural(n, "source point", "source points"), plural(m, "target point", "target points")));
+    CONVOY_VALIDATE(options.format != AnswerFormat::csv || options.has_transition() || lines(options, model) <= 1e7,
+                    fmt::format("--output: more than ten million lines are no table for .csv; write {} file",
+                                options.entries ? "an .h5 or .h5ad" : "an .h5"));
     CONVOY_VALIDATE(!options.original_space || model.features,
                     fmt::format("--original-space has no effect: the points of '{}' are as they are in their files (it "
                                 "was solved without --standardize and --pca); leave it out",
                                 options.result));
-    CONVOY_VALIDATE(options.format != AnswerFormat::csv || options.has_transition() || lines(options, model) <= 1e7,
-                    fmt::format("--output: more than ten million lines are no table for .csv; write {} file",
-                                options.entries ? "an .h5 or .h5ad" : "an .h5"));
     for (const Side side : {Side::row, Side::column}) {
         const io::ModelSide& one = model.side(side);
         CONVOY_VALIDATE(options.moved(side).empty() || !one.points.there(),
