@@ -87,7 +87,10 @@ void add_passing(HeldMore& more, const Communicator& world, const QueryOptions& 
         more.bytes = std::max(more.bytes, memory.rank);
         more.bytes_of_thread = std::max(more.bytes_of_thread, memory.thread);
     };
-    if (options.match) picks(n, m, 1), picks(m, n, 1);
+    if (options.match) {
+        picks(n, m, 1);
+        picks(m, n, 1);
+    }
     if (options.entries) picks(n, m, std::min(options.entries->count, m));
     if (options.draws_of_a_row > 0) picks(n, m, std::min(options.draws_of_a_row, most_draws_at_once));
     if (options.pairs > 0) picks(n, m, std::min(options.pairs, most_draws_at_once));

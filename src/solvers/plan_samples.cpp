@@ -110,7 +110,10 @@ SampledPairs sample_pairs(const SolvedPlan& plan, std::int64_t count, std::uint6
         for (std::int64_t done = 0; done < most_here; done += most_draws_at_once) {
             // After the first round few rows are left.
             while (run.count > 0 && draws[at(run.first.value + run.count - 1)] <= done) --run.count;
-            while (run.count > 0 && draws[at(run.first.value)] <= done) ++run.first.value, --run.count;
+            while (run.count > 0 && draws[at(run.first.value)] <= done) {
+                ++run.first.value;
+                --run.count;
+            }
             std::int64_t slots = 1;
             for (std::int64_t i = run.first.value; i < run.first.value + run.count; ++i)
                 slots = std::max(slots, std::min(draws[at(i)] - done, most_draws_at_once));
