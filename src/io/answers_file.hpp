@@ -20,8 +20,8 @@ inline constexpr std::int64_t answers_format_version = 1;
 // An array whose rows the ranks have. Gets the attribute checksum (uint32, CRC-32C).
 struct AnswerArray {
     std::string path;
-    std::int64_t rows = 0, width = 0;  // of the whole; width 0: a vector
-    std::int64_t first = 0;            // of this rank's rows
+    std::int64_t rows = 0, width = 0;                                     // of the whole; width 0: a vector
+    std::int64_t first = 0;                                               // of this rank's rows
     std::variant<std::vector<double>, std::vector<std::int64_t>> values;  // those rows; nothing elsewhere
     Attributes attributes = {};
 };
