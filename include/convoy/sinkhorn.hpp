@@ -62,6 +62,13 @@ struct RelaxationState {
     double first_error = 0;  ///< when they began
 };
 
+/// What the audit at the end of a run has asked for so far.
+struct AuditState {
+    std::int64_t retries = 0;  ///< it found a larger error than the solver did, and the goal was tightened
+    double tolerance = 0;      ///< the tightened goal; 0: the one that was asked for
+    bool converged = false;    ///< the solver had reached its goal at least once
+};
+
 /// One line of the history: what a half-pass found.
 struct HalfPass {
     std::int64_t number = 0;
@@ -98,7 +105,8 @@ struct SinkhornState {
     double best_error = 0;        ///< smallest error at the target epsilon; 0: none yet
     std::int64_t since_best = 0;  ///< iterations since it last fell by a tenth
     bool annealed_again = false;  ///< steps had led nowhere: epsilon was approached from above once more
-    double seconds = 0;           ///< spent in steps; the only member that steers nothing and need not repeat
+    AuditState audit;
+    double seconds = 0;  ///< spent in steps; the only member that steers nothing and need not repeat
     std::vector<HalfPass> history;
 };
 
@@ -120,6 +128,8 @@ class Sinkhorn {
     void fit_target(SinkhornState& state) const;
     /// One iteration: g from f, then f from g, accelerated. Ends the run by setting state.status. Collective.
     void step(SinkhornState& state) const;
+    /// Its next half alone: two calls are a step, and the state between them is one to go on from. Collective.
+    void half_step(SinkhornState& state) const;
 
     /// Called after each half-pass on every rank; true anywhere stops the run (status stopped) on all.
     std::function<bool(const SinkhornState&)> observer;

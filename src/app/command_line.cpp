@@ -1,6 +1,7 @@
 #include "app/command_line.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <sstream>
 
@@ -227,6 +228,16 @@ bool CommandLine::parse(const Invocation& invocation) {
     }
     take_positionals();
     return true;
+}
+
+std::vector<std::pair<std::string, std::string>> CommandLine::values() const {
+    std::vector<std::pair<std::string, std::string>> all;
+    for (const CLI::Option* option : app_.get_options()) {
+        if (option->get_positional() || !given_.contains(long_name(*option))) continue;
+        all.emplace_back(long_name(*option),
+                         takes_value(*option) ? fmt::format("{}", fmt::join(option->results(), "\n")) : "");
+    }
+    return all;
 }
 
 std::string shell_quoted(const std::vector<std::string>& arguments) {

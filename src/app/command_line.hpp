@@ -7,6 +7,7 @@
 #include <functional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "app/command.hpp"
@@ -36,6 +37,10 @@ class CommandLine {
     bool parse(const Invocation& invocation);
     // Was it given, on the command line or in --config?
     bool given(const std::string& name) const { return given_.contains(name); }
+    // What was given, by long names, in the order of the help page: values as they were given, flags have none;
+    // repeated options have theirs a line each.
+    std::vector<std::pair<std::string, std::string>> values() const;
+    const std::string& name() const { return name_; }
     // The file of --config, empty if there is none.
     const std::string& config() const { return config_; }
 

@@ -60,6 +60,10 @@ void report_error(const std::string& message) {
     put("error: " + printable(text) + "\n");
 }
 
+void report_end(const std::string& message) {
+    put("convoy: " + printable(message) + "\n");
+}
+
 void ensure_standard_streams() {
     for (int stream = 0; stream <= 2; ++stream) {
         if (fcntl(stream, F_GETFD) != -1) continue;

@@ -37,6 +37,9 @@ std::string printable(const std::string& text);
 // One line on stderr: "error: ...", printable; line breaks in the message become spaces.
 void report_error(const std::string& message);
 
+// One line on stderr, printable, that is no error: how a run ended.
+void report_end(const std::string& message);
+
 // Opens /dev/null for each of stdin, stdout and stderr that is closed: else the next file opened would take its number,
 // and a line meant for a person would go into a result.
 void ensure_standard_streams();

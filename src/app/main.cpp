@@ -11,6 +11,7 @@
 #include <system_error>
 #include <vector>
 
+#include "app/checkpoints.hpp"
 #include "app/command.hpp"
 #include "app/command_line.hpp"
 #include "app/console.hpp"
@@ -58,7 +59,9 @@ std::string help() {
         "  convoy divergence before.npy after.npy -o apart.h5\n"
         "  convoy map run.h5 new.npy -o images.h5\n"
         "  convoy query run.h5 --match --sample 1e6 -o answers.h5\n"
-        "\nExit codes: 0 done and converged, 1 failed, 2 bad usage or input, 3 not converged (result written).\n";
+        "\nExit codes: 0 done and converged, 1 failed, 2 bad usage or input, 3 not converged (result written), 75 "
+        "stopped early\n"
+        "with a checkpoint.\n";
     return text;
 }
 
@@ -95,6 +98,9 @@ int run_and_report(const Communicator& world, const std::vector<std::string>& wo
     };
     try {
         return run(world, words);
+    } catch (const Suspended& end) {
+        if (world.is_root()) report_end(end.what());
+        return suspended;
     } catch (const FatalFailure& error) {
         // A collective call on a broken file could hang: no finalize. The others leave rank 0 the time to speak.
         report(error);

@@ -52,6 +52,7 @@ struct MachineOptions {
 
 struct OutputOptions {
     std::string output, summary, trace;
+    std::string checkpoint;  // may be there already
     bool overwrite = false;
     bool store_points = false;
 };

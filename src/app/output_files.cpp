@@ -74,8 +74,10 @@ void check_outputs(const Communicator& world, const CommandLine& line, const Pro
                    const SolverOptions& solver, const OutputOptions& output, const std::vector<io::InputOptions>& more,
                    const std::vector<std::pair<std::string, std::string>>& replaceable) {
     CONVOY_VALIDATE(!output.output.empty(), "no output is given; add -o FILE");
-    const std::vector<Named> files = {
-        {"--output", output.output}, {"--summary", output.summary}, {"--trace", output.trace}};
+    const std::vector<Named> files = {{"--output", output.output},
+                                      {"--summary", output.summary},
+                                      {"--trace", output.trace},
+                                      {"--checkpoint", output.checkpoint}};
     agree(world, [&] {
         if (!world.is_root()) return;
         solver.check_start();
@@ -83,7 +85,7 @@ void check_outputs(const Communicator& world, const CommandLine& line, const Pro
         expect_no_input(files, line, problem, solver, more, replaceable);
     });
     for (const auto& [option, path] : files) {
-        if (!path.empty()) io::check_output(world, path, output.overwrite);
+        if (!path.empty()) io::check_output(world, path, output.overwrite || option == "--checkpoint");
     }
 }
 
@@ -100,7 +102,7 @@ void check_outputs(const Communicator& world, const std::vector<Named>& outputs,
         }
     });
     for (const auto& [option, path] : outputs) {
-        if (!path.empty()) io::check_output(world, path, overwrite);
+        if (!path.empty()) io::check_output(world, path, overwrite || option == "--checkpoint");
     }
 }
 

@@ -144,8 +144,8 @@ std::optional<io::PointNames> names_of(const Communicator& world, const io::Mode
     return input ? io::PointNames::open(world, *input) : std::nullopt;
 }
 
-io::AnswerTexts names_as_texts(const std::string& path, std::optional<io::PointNames>& names, std::int64_t points,
-                               io::Attributes attributes = {}) {
+io::FileTexts names_as_texts(const std::string& path, std::optional<io::PointNames>& names, std::int64_t points,
+                             io::Attributes attributes = {}) {
     return {path, points,
             [&names](std::int64_t first, std::int64_t count) {
                 if (names) return names->read(first, count);
@@ -157,7 +157,7 @@ io::AnswerTexts names_as_texts(const std::string& path, std::optional<io::PointN
 }
 
 // What was run and on which plan; `within` is where these groups are in the file.
-void describe_run(io::Answers& answers, const io::Model& model, const Plan& plan, const Invocation& invocation,
+void describe_run(io::ArrayFile& answers, const io::Model& model, const Plan& plan, const Invocation& invocation,
                   const std::string& within, const io::Attributes& group) {
     io::Attributes run = group, of_model = group;
     for (const io::Attributes& more : {io::Attributes{plan.attributes}, whereabouts(invocation.world, invocation.line)})
@@ -174,7 +174,7 @@ void describe_run(io::Answers& answers, const io::Model& model, const Plan& plan
 }
 
 // What AnnData's reader needs around a matrix X: a table for each side, with nothing but names, and empty groups.
-void make_anndata(io::Answers& answers, const io::Model& model, SideNames& names, const Plan& plan,
+void make_anndata(io::ArrayFile& answers, const io::Model& model, SideNames& names, const Plan& plan,
                   const Invocation& invocation) {
     const auto encoding = [](const char* type, const char* version) {
         return io::Attributes{{"encoding-type", std::string{type}}, {"encoding-version", std::string{version}}};
@@ -193,7 +193,7 @@ void make_anndata(io::Answers& answers, const io::Model& model, SideNames& names
     describe_run(answers, model, plan, invocation, "uns/", encoding("dict", "0.1.0"));
 }
 
-void make_results_file(io::Answers& answers, const io::Model& model, SideNames& names, const Plan& plan,
+void make_results_file(io::ArrayFile& answers, const io::Model& model, SideNames& names, const Plan& plan,
                        const Invocation& invocation) {
     describe_run(answers, model, plan, invocation, "", {});
     answers.inputs = {{"source", model.source.input}, {"target", model.target.input}};
@@ -220,7 +220,7 @@ void write(const QueryOptions& options, const io::Model& model, const Plan& plan
             asked.answers.timing = run.phases.over_ranks(run.world);
             break;
     }
-    io::write_answers(run.world, asked.answers, options.output, options.overwrite);
+    io::write_array_file(run.world, asked.answers, options.output, options.overwrite);
 }
 
 }  // namespace

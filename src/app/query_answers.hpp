@@ -8,7 +8,7 @@
 #include "app/loaded_plan.hpp"
 #include "app/query_labels.hpp"
 #include "app/query_options.hpp"
-#include "io/answers_file.hpp"
+#include "io/array_file.hpp"
 #include "io/point_names.hpp"
 
 namespace convoy::app {
@@ -25,7 +25,7 @@ struct TransitionTable {
 };
 
 struct Asked {
-    io::Answers answers;  // arrays and groups; the rest is the command's
+    io::ArrayFile answers;  // arrays and groups; the rest is the command's
     std::vector<AnswerLine> lines;
     std::optional<TransitionTable> transition;
     std::vector<std::pair<std::string, double>> numbers;  // for programs: "trace", ...

@@ -17,15 +17,15 @@ namespace {
 using Integers = std::vector<std::int64_t>;
 using Reals = std::vector<double>;
 
-const io::AnswerArray* find(const Asked& asked, const std::string& path) {
-    for (const io::AnswerArray& array : asked.answers.arrays)
+const io::FileArray* find(const Asked& asked, const std::string& path) {
+    for (const io::FileArray& array : asked.answers.arrays)
         if (array.path == path) return &array;
     return nullptr;
 }
 
 template <class Values>
 const Values& values_of(const Asked& asked, const std::string& path) {
-    const io::AnswerArray* const array = find(asked, path);
+    const io::FileArray* const array = find(asked, path);
     CONVOY_ASSERT(array != nullptr);
     return std::get<Values>(array->values);
 }
@@ -68,7 +68,7 @@ std::string transition_table(const TransitionTable& table) {
 // Lines of this rank's rows.
 std::string lines(const Asked& asked, const Called& source, const Called& target, std::string& heading) {
     std::string text;
-    if (const io::AnswerArray* const index = find(asked, "match/source/index")) {
+    if (const io::FileArray* const index = find(asked, "match/source/index")) {
         heading = "source,target,probability\n";
         const auto& partners = std::get<Integers>(index->values);
         const auto& probabilities = values_of<Reals>(asked, "match/source/probability");
@@ -81,7 +81,7 @@ std::string lines(const Asked& asked, const Called& source, const Called& target
         for (std::size_t k = 0; k < from.size(); ++k) text += fmt::format("{},{}\n", source(from[k]), target(to[k]));
     } else {
         heading = "source,target,mass\n";
-        const io::AnswerArray* const indptr = find(asked, "top/indptr");
+        const io::FileArray* const indptr = find(asked, "top/indptr");
         CONVOY_ASSERT(indptr != nullptr);
         const auto& ends = std::get<Integers>(indptr->values);
         const auto& indices = values_of<Integers>(asked, "top/indices");
@@ -103,8 +103,8 @@ std::string lines(const Asked& asked, const Called& source, const Called& target
 }  // namespace
 
 void write_as_npy(const Communicator& world, const Asked& asked, const std::string& path, bool overwrite) {
-    if (const io::AnswerArray* const from = find(asked, "pairs/source")) {
-        io::AnswerArray both{"pairs", from->rows, 2, from->first, Integers{}};
+    if (const io::FileArray* const from = find(asked, "pairs/source")) {
+        io::FileArray both{"pairs", from->rows, 2, from->first, Integers{}};
         const auto &i = std::get<Integers>(from->values), &j = values_of<Integers>(asked, "pairs/target");
         std::get<Integers>(both.values).reserve(2 * i.size());
         for (std::size_t k = 0; k < i.size(); ++k) {
@@ -114,8 +114,7 @@ void write_as_npy(const Communicator& world, const Asked& asked, const std::stri
         return io::write_npy(world, both, path, overwrite);
     }
     for (const char* name : {"match/source/index", "row_samples", "barycentric", "push", "pull", "entropy/source"}) {
-        if (const io::AnswerArray* const array = find(asked, name))
-            return io::write_npy(world, *array, path, overwrite);
+        if (const io::FileArray* const array = find(asked, name)) return io::write_npy(world, *array, path, overwrite);
     }
     CONVOY_ASSERT(false);
 }

@@ -12,14 +12,29 @@
 
 namespace convoy::app {
 
-Run::Run(const Communicator& ranks, const VolumeOptions& volume, double time_limit)
-    : world{ranks}, console{ranks.is_root(), volume.volume()}, stop{time_limit} {
+Run::Run(const Communicator& ranks, const VolumeOptions& volume, double time_limit, const CheckpointOptions& checkpoint)
+    : world{ranks}, console{ranks.is_root(), volume.volume()}, stop{time_limit}, checkpoints{ranks, checkpoint} {
     stop.listen();
 }
 
 void Run::heed_signals(const std::string& doing) const {
+    if (checkpoints.on()) return checkpoints.end_without_one(stop, doing);
     if (stop.agreed(world) == StopReason::signal)
         throw Failure{fmt::format("ended by a signal while {}; nothing is written", doing)};
+}
+
+PlannedRun plan_again(const Run& run, const ProblemShape& shape, const ProblemOptions& problem, MachineOptions machine,
+                      SolverOptions solver, const HeldMore& more) {
+    const Cache asked = machine.cache;
+    run.checkpoints.ask_for_plan(machine, solver);
+    if (asked == Cache::automatic && machine.cache == Cache::on) {
+        try {
+            return plan_run(run.world, shape, problem, machine, solver, more);
+        } catch (const InputError&) {  // they do not fit here
+            machine.cache = asked;
+        }
+    }
+    return plan_run(run.world, shape, problem, machine, solver, more);
 }
 
 Problem load_problem(Run& run, const std::string& command, const ProblemOptions& problem, const MachineOptions& machine,
@@ -27,7 +42,7 @@ Problem load_problem(Run& run, const std::string& command, const ProblemOptions&
     // What is asked, and can it be done at all?
     ProblemInputs inputs{run.world, problem, [&run] { run.heed_signals("reading"); }};
     const ProblemShape given = inputs.given(), shape = inputs.shape();
-    auto [plan, devices] = plan_run(run.world, shape, problem, machine, solver, more);
+    auto [plan, devices] = plan_again(run, shape, problem, machine, solver, more);
     run.console.say(fmt::format("convoy {} {}: {} x {} points of {}", version(), command, count_text(given.rows),
                                 count_text(given.columns), plural(given.dimension, "dimension", "dimensions")));
     if (problem.joint.merge_duplicates)
@@ -35,11 +50,15 @@ Problem load_problem(Run& run, const std::string& command, const ProblemOptions&
             fmt::format("equal points merged: {} x {} are left", count_text(shape.rows), count_text(shape.columns)));
     run.console.say(plan.explain);
     tell_devices(run.console, devices);
+    run.checkpoints.tell(run.console);
+    run.checkpoints.set_plan(plan.attributes, run.console);
 
     const Grid grid{run.world, plan.grid};
     ProblemClouds clouds = inputs.read(grid, solver.seed);
     say_choice(run.console, "source", problem.source, clouds.source_input);
     say_choice(run.console, "target", problem.target, clouds.target_input);
+    run.checkpoints.set_input("source", clouds.source_input);
+    run.checkpoints.set_input("target", clouds.target_input);
     if (clouds.features) run.console.say("features: " + in_words(*clouds.features));
     run.phases.end("read");
     const bool keep_products = plan.keep_products && !more.self_problems;
@@ -79,6 +98,7 @@ void warn_of_rounding(Console& console, const Coupling& coupling, double epsilon
 
 RunWatcher watch(Run& run, const Coupling& coupling) {
     const auto check = [&run](const SinkhornState& state) {
+        if (run.checkpoints.on()) return;  // at the next boundary
         if (run.stop.agreed(run.world) != StopReason::signal) return;
         const std::string error = state.marginal_error > 0 ? fmt::format("at error {:.1e}", state.marginal_error)
                                                            : std::string{"before an error was known"};
@@ -94,7 +114,7 @@ RunWatcher watch(Run& run, const Coupling& coupling) {
         }
         before = now;
     };
-    return {check, part_ended, [&run](const std::string& words) { run.console.say(words); }};
+    return {[] {}, check, part_ended, [&run](const std::string& words) { run.console.say(words); }};
 }
 
 io::Result begin_result(const Run& run, const Problem& problem, const Invocation& invocation,
@@ -117,6 +137,8 @@ io::Result begin_result(const Run& run, const Problem& problem, const Invocation
     result.run = problem.plan.attributes;
     const io::Attributes where = whereabouts(run.world, invocation.line);
     result.run.insert(result.run.end(), where.begin(), where.end());
+    const io::Attributes restarts = run.checkpoints.attributes();
+    result.run.insert(result.run.end(), restarts.begin(), restarts.end());
     result.timing = run.phases.over_ranks(run.world);
     result.run.emplace_back("cache_seconds", longest(result.timing, "products"));
     return result;

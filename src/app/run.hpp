@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "app/checkpoints.hpp"
 #include "app/command.hpp"
 #include "app/console.hpp"
 #include "app/options.hpp"
@@ -21,8 +22,10 @@ namespace convoy::app {
 
 struct Run {
     // Listens for signals from here on.
-    Run(const Communicator& ranks, const VolumeOptions& volume, double time_limit);
-    // Ends the run where a signal has come, since nothing is there yet that would be worth writing. Collective.
+    Run(const Communicator& ranks, const VolumeOptions& volume, double time_limit,
+        const CheckpointOptions& checkpoint = {});
+    // Ends the run where a signal has come, since nothing is there yet that would be worth writing; with checkpoints
+    // also at the time limit. Collective. \throws Failure, Suspended
     // \param doing e.g. "reading"
     void heed_signals(const std::string& doing) const;
 
@@ -30,6 +33,7 @@ struct Run {
     Console console;
     Phases phases;
     StopRequest stop;
+    Checkpoints checkpoints;
 };
 
 // Planned, read, and coupled.
@@ -55,6 +59,10 @@ struct Problem {
 // \param more with self problems, products are not kept yet: those come first, and keep their own. Collective.
 Problem load_problem(Run& run, const std::string& command, const ProblemOptions& problem, const MachineOptions& machine,
                      const SolverOptions& solver, const HeldMore& more = {});
+
+// The plan, which is that of the run that is gone on with as far as these ranks can honour it. Collective.
+PlannedRun plan_again(const Run& run, const ProblemShape& shape, const ProblemOptions& problem, MachineOptions machine,
+                      SolverOptions solver, const HeldMore& more = {});
 
 void warn_of_rounding(Console& console, const Coupling& coupling, double epsilon);
 

@@ -7,6 +7,8 @@
 #include <utility>
 
 #include "app/progress.hpp"
+#include "app/quantities.hpp"
+#include "app/state_fields.hpp"
 #include "io/result.hpp"
 #include "solvers/audited_run.hpp"
 
@@ -67,6 +69,18 @@ Outcome outcome_of(const Start& start, const Coupling& coupling, double epsilon,
 
 }  // namespace
 
+namespace {
+
+template <class Archive, class State, class Epsilon, class Rows>
+void solve_fields(Archive& archive, State& start, Epsilon&& epsilon, Rows&& safe_rows) {
+    archive.number("epsilon", epsilon);
+    archive.text("start", start.explain);
+    archive.count("safe_rows", safe_rows);
+    sinkhorn_fields(archive, "solver.", start.state);
+}
+
+}  // namespace
+
 SolvedProblem solve_problem(Run& run, Problem& problem, double epsilon, const ProblemOptions& asked,
                             const SolverOptions& options, const KnownPotentials* known) {
     Coupling& coupling = problem.coupling;
@@ -80,24 +94,45 @@ SolvedProblem solve_problem(Run& run, Problem& problem, double epsilon, const Pr
                        .annealing = options.annealing,
                        .seed = options.seed}};
     const auto stop = [&] { return run.stop.seen() != StopReason::none; };
+    Checkpoints& checkpoints = run.checkpoints;
+    bool searching = true;  // for a start; what follows ends at boundaries alone, where there are checkpoints
     sinkhorn.observer = [&](const SinkhornState& state) {
         progress.show(state, sinkhorn.options);
-        return stop();
+        return (searching || !checkpoints.on()) && stop();
     };
+
+    Start start;
+    std::int64_t safe_before = 0;
     const std::optional<StartKind> kind = options.start();
-    Start start = known  ? known_start(sinkhorn, coupling, *known, stop)
-                  : kind ? make_start(coupling, sinkhorn, *kind, stop)
-                         : stored_start(sinkhorn, problem, options.init, run.console);
+    if (const io::StoredCheckpoint* stored = checkpoints.state()) {
+        StateReader reader{*stored, coupling};
+        solve_fields(reader, start, epsilon, safe_before);
+        checkpoints.state_is_taken();
+    } else
+        start = known  ? known_start(sinkhorn, coupling, *known, stop)
+                : kind ? make_start(coupling, sinkhorn, *kind, stop)
+                       : stored_start(sinkhorn, problem, options.init, run.console);
     run.heed_signals("looking for a start");
+    searching = false;
     run.phases.end("start");
     run.console.say("start: " + start.explain);
-    const RunWatcher watcher = watch(run, coupling);
+    RunWatcher watcher = watch(run, coupling);
+    watcher.at_boundary = [&] {
+        checkpoints.at_boundary(
+            coupling.grid(), run.stop, run.console, run.phases,
+            [&] { return plural(start.state.half_passes, "half-pass", "half-passes"); },
+            [&](io::Checkpoint& into) {
+                StateWriter writer{into, coupling, checkpoints.light()};
+                solve_fields(writer, std::as_const(start), epsilon, safe_before + safe_sums(coupling));
+            });
+    };
     const Verdict verdict = run_audited(coupling, sinkhorn, start.state, options.seed, watcher);
     progress.finish();
     coupling.while_reducing({});
     fix_gauge(coupling, start.state.f, start.state.g);
     const double seconds = run.phases.seconds("start") + run.phases.seconds("solve");
     Outcome outcome = outcome_of(start, coupling, epsilon, asked, options, verdict, seconds);
+    outcome.safe_rows += safe_before;
     return {std::move(start.state), std::move(outcome)};
 }
 

@@ -27,13 +27,17 @@ bool parse(const Invocation& invocation, SolveOptions& options) {
         "  convoy solve cells.h5ad cells.h5ad --source-where day=10 --target-where day=10.5 -o days.h5\n"
         "  convoy solve cells.h5ad --pairs day=sequential -o days.h5    (days_10_10.5.h5, days_10.5_11.h5, ...)\n"
         "  convoy solve a.h5#/X b.h5#/X --epsilon 0.01std --tolerance 1e-4 -o run.h5 --summary run.json\n"
-        "  srun convoy solve a.h5#/X b.h5#/X --source-weights a.h5#/mass --time-limit 110m -o run.h5\n\n"
-        "Exit codes: 0 converged, 1 failed, 2 bad usage or input, 3 not converged (result written).\n"};
+        "  srun convoy solve a.h5#/X b.h5#/X --source-weights a.h5#/mass --time-limit 110m -o run.h5\n"
+        "  srun convoy solve a.h5#/X b.h5#/X --checkpoint run.ckpt --resume -o run.h5     (exit code 75: submit "
+        "again)\n\n"
+        "Exit codes: 0 converged, 1 failed, 2 bad usage or input, 3 not converged (result written), 75 stopped early "
+        "with a checkpoint.\n"};
     declare(line, options.problem, false);
     declare_pairs(line, options);
     declare(line, options.solver);
     declare(line, options.machine);
     declare(line, options.output);
+    declare(line, options.checkpoint);
     declare(line, options.volume);
     if (!line.parse(invocation)) return false;
 
@@ -41,6 +45,8 @@ bool parse(const Invocation& invocation, SolveOptions& options) {
     check_together(line, options.solver);
     check_together(line, options.machine);
     check_together(line, options.volume);
+    open_checkpoint(invocation.world, line, options.checkpoint, options.output.output, options.output.overwrite);
+    options.output.checkpoint = options.checkpoint.file;
     if (!options.pairs.empty()) {
         check_pairs(invocation.world, line, options);
         return true;
@@ -56,9 +62,10 @@ int solve(const Invocation& invocation) {
     SolveOptions options;
     if (!parse(invocation, options)) return done;
     if (!options.pairs.empty()) return solve_pairs(invocation, options);
-    Run run{invocation.world, options.volume, options.solver.time_limit};
+    Run run{invocation.world, options.volume, options.solver.time_limit, options.checkpoint};
     Problem problem = load_problem(run, "solve", options.problem, options.machine, options.solver);
     const WrittenResult written = solve_and_write(run, problem, invocation, options);
+    run.checkpoints.remove();
     return close_run(run, problem, options.output, written.outcome, written.result);
 }
 

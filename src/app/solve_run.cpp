@@ -28,7 +28,9 @@ WrittenResult solve_and_write(Run& run, Problem& problem, const Invocation& invo
                               const std::vector<std::pair<std::string, io::Attributes>>& groups) {
     Console& console = run.console;
     Coupling& coupling = problem.coupling;
-    const double epsilon = options.problem.epsilon.resolve(coupling);
+    // Where a run goes on, its own: another grid would round it otherwise.
+    const io::StoredCheckpoint* state = run.checkpoints.state();
+    const double epsilon = state != nullptr ? state->number("epsilon") : options.problem.epsilon.resolve(coupling);
     run.heed_signals("finding epsilon");
     run.phases.end("epsilon");
     console.say(

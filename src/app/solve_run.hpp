@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "app/checkpoint_options.hpp"
 #include "app/options.hpp"
 #include "app/report.hpp"
 #include "app/run.hpp"
@@ -19,6 +20,7 @@ struct SolveOptions {
     MachineOptions machine;
     OutputOptions output;
     VolumeOptions volume;
+    CheckpointOptions checkpoint;
     std::string pairs;   // COLUMN=HOW (see io/cell_pairs.hpp); empty: one problem
     std::string config;  // the file of --config
 };

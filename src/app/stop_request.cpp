@@ -1,6 +1,7 @@
 #include "app/stop_request.hpp"
 
 #include <csignal>
+#include <limits>
 
 namespace convoy::app {
 
@@ -8,8 +9,9 @@ namespace {
 
 volatile std::sig_atomic_t signalled = 0;
 
-extern "C" void note_signal(int) {
+extern "C" void note_signal(int signal) {
     signalled = 1;
+    if (signal == SIGUSR1) return;
     std::signal(SIGTERM, SIG_DFL);
     std::signal(SIGINT, SIG_DFL);
 }
@@ -21,18 +23,25 @@ StopRequest::StopRequest(double seconds) : start_{std::chrono::steady_clock::now
 StopRequest::~StopRequest() {
     std::signal(SIGTERM, SIG_DFL);
     std::signal(SIGINT, SIG_DFL);
+    std::signal(SIGUSR1, SIG_DFL);
 }
 
 void StopRequest::listen() {
     std::signal(SIGTERM, note_signal);
+    std::signal(SIGUSR1, note_signal);
     // A shell starts background jobs with INT ignored: they keep ignoring it.
     if (std::signal(SIGINT, note_signal) == SIG_IGN) std::signal(SIGINT, SIG_IGN);
 }
 
 StopReason StopRequest::seen() const {
     if (signalled != 0) return StopReason::signal;
+    return seconds_left() <= 0 ? StopReason::time_limit : StopReason::none;
+}
+
+double StopRequest::seconds_left() const {
+    if (!(limit_ > 0)) return std::numeric_limits<double>::infinity();
     const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start_;
-    return limit_ > 0 && elapsed.count() >= limit_ ? StopReason::time_limit : StopReason::none;
+    return limit_ - elapsed.count();
 }
 
 StopReason StopRequest::agreed(const Communicator& world) const {

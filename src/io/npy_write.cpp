@@ -21,8 +21,8 @@ namespace {
 
 // Version 1.0: magic, two bytes of version, two of length, then a Python dictionary, padded so that numbers begin at a
 // multiple of 64.
-std::string header_of(const AnswerArray& array) {
-    const bool real = std::holds_alternative<std::vector<double>>(array.values);
+std::string header_of(const FileArray& array) {
+    const bool real = !std::holds_alternative<std::vector<std::int64_t>>(array.values);
     const std::string shape =
         array.width > 0 ? fmt::format("({}, {})", array.rows, array.width) : fmt::format("({},)", array.rows);
     std::string words =
@@ -40,7 +40,7 @@ std::string header_of(const AnswerArray& array) {
 
 }  // namespace
 
-void write_npy(const Communicator& world, const AnswerArray& array, const std::string& path, bool overwrite) {
+void write_npy(const Communicator& world, const FileArray& array, const std::string& path, bool overwrite) {
     UnfinishedFile file{world, path};
     const std::string header = header_of(array);
     const std::int64_t row = 8 * std::max<std::int64_t>(array.width, 1), begin = std::ssize(header);

@@ -3,11 +3,11 @@
 
 #include <string>
 
-#include "io/answers_file.hpp"
+#include "io/array_file.hpp"
 
 namespace convoy::io {
 
 // Complete or absent. \throws Failure. Collective.
-void write_npy(const Communicator& world, const AnswerArray& array, const std::string& path, bool overwrite);
+void write_npy(const Communicator& world, const FileArray& array, const std::string& path, bool overwrite);
 
 }  // namespace convoy::io

@@ -125,7 +125,10 @@ void Progot::step(ProgotState& state) const {
     const auto begin = Clock::now();
     const std::size_t k = state.steps.size();
     const bool last = k + 1 == options_.alphas.size();
+    const RunWatcher nobody;
+    const RunWatcher& told = watcher != nullptr ? *watcher : nobody;
     if (!state.solving) {
+        told.at_boundary();
         state.epsilon = options_.epsilons.empty() ? options_.rule.resolve(*coupling_) : options_.epsilons[k];
         if (announce) announce(static_cast<std::int64_t>(k) + 1, state);
     }
@@ -136,19 +139,18 @@ void Progot::step(ProgotState& state) const {
     sinkhorn.observer = [&](const SinkhornState& now) { return observer && observer(now, sinkhorn.options); };
     if (!state.solving) {
         Start start = make_step_start(state, sinkhorn, k);
+        told.at_boundary();  // what a search that was cut short has found is not gone on with
         state.solver = std::move(start.state);
         state.start = start.explain;
         state.solving = true;
-        if (watcher != nullptr) watcher->part_ended("start");
+        told.part_ended("start");
     }
 
     SinkhornState& solver = state.solver;
-    const RunWatcher nobody;
-    const RunWatcher& told = watcher != nullptr ? *watcher : nobody;
     if (last) {
         state.verdict = run_audited(*coupling_, sinkhorn, solver, options_.seed, told);
     } else {
-        while (solver.status == Status::running) sinkhorn.step(solver);
+        run_to_its_end(sinkhorn, solver, told);
         if (solver.status == Status::failed) throw Failure{solver.reason};
         told.check(solver);
         leave_annealing(*coupling_, solver, state.epsilon);

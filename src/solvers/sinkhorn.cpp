@@ -122,12 +122,15 @@ SinkhornState Sinkhorn::start(std::vector<double> f, std::vector<double> g) cons
 }
 
 void Sinkhorn::step(SinkhornState& state) const {
-    CONVOY_EXPECT(state.status == Status::running);
-    ++state.iterations;
+    if (!state.target_fitted) half_step(state);
+    if (state.status == Status::running) half_step(state);
+}
 
-    if (!state.target_fitted) fit_target(state);
-    if (state.status != Status::running) return;
+void Sinkhorn::half_step(SinkhornState& state) const {
+    CONVOY_EXPECT(state.status == Status::running);
+    if (!state.target_fitted) return fit_target(state);
     state.target_fitted = false;
+    ++state.iterations;
 
     const Found rows = half_pass(Side::row, state, state.target_exact);
     if (ended_unmeasured(state, state.target_exact)) {
