@@ -117,23 +117,6 @@ void find_stored(const Communicator& world, CheckpointOptions& options, const Th
     options.stored = std::make_shared<io::StoredCheckpoint>(world, previous);
 }
 
-// The result of this very run: it ended between writing that and removing its checkpoint.
-bool is_own_result(const Communicator& world, const CheckpointOptions& options, const std::string& output) {
-    std::int64_t own = 0;
-    if (world.is_root() && exists(output)) {
-        try {
-            const io::Description found = io::describe(output);
-            for (const char* place : {"/run/run_id", "/uns/run/run_id"})
-                own = own || std::ranges::find(found.attributes,
-                                               std::pair{std::string{place}, options.stored->text("run_id")}) !=
-                                 found.attributes.end();
-        } catch (const std::exception&) {
-        }
-    }
-    world.broadcast(own);
-    return own != 0;
-}
-
 }  // namespace
 
 void declare(CommandLine& line, CheckpointOptions& options, bool light) {
@@ -194,6 +177,22 @@ void open_checkpoint(const Communicator& world, const CommandLine& line, Checkpo
     if (there.last) expect_checkpoint(world, options.file);
     if (there.previous) expect_checkpoint(world, io::previous_of(options.file));
     io::remove_checkpoints(world, options.file);
+}
+
+bool is_own_result(const Communicator& world, const CheckpointOptions& options, const std::string& output) {
+    std::int64_t own = 0;
+    if (world.is_root() && options.stored && exists(output)) {
+        try {
+            const io::Description found = io::describe(output);
+            for (const char* place : {"/run/run_id", "/uns/run/run_id"})
+                own = own || std::ranges::find(found.attributes,
+                                               std::pair{std::string{place}, options.stored->text("run_id")}) !=
+                                 found.attributes.end();
+        } catch (const std::exception&) {
+        }
+    }
+    world.broadcast(own);
+    return own != 0;
 }
 
 }  // namespace convoy::app

@@ -34,4 +34,7 @@ void declare(CommandLine& line, CheckpointOptions& options, bool light = true);
 void open_checkpoint(const Communicator& world, const CommandLine& line, CheckpointOptions& options,
                      const std::string& output, bool& overwrite, const std::vector<std::string>& free = {});
 
+// Whether this very run has written that result: it was killed before its checkpoint knew. Collective.
+bool is_own_result(const Communicator& world, const CheckpointOptions& options, const std::string& output);
+
 }  // namespace convoy::app

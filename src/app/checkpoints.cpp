@@ -63,7 +63,7 @@ void Checkpoints::tell(Console& console) const {
 }
 
 void Checkpoints::ask_for_plan(MachineOptions& machine, SolverOptions& solver) const {
-    if (stored() == nullptr) return;
+    if (state() == nullptr) return;
     const io::StoredCheckpoint::Texts& plan = stored()->plan();
     if (!machine.grid && found(plan, "ranks") == std::to_string(world_.size()))
         machine.grid = GridShape::parse(found(plan, "grid"));
@@ -77,7 +77,7 @@ void Checkpoints::ask_for_plan(MachineOptions& machine, SolverOptions& solver) c
 
 void Checkpoints::set_plan(const io::Attributes& plan, Console& console) {
     plan_ = plan;
-    if (stored() == nullptr) return;
+    if (state() == nullptr) return;
     std::vector<std::string> differences;
     for (const char* name : decisive) {
         const auto here = std::ranges::find_if(plan, [&](const auto& one) { return one.first == name; });
@@ -137,12 +137,12 @@ Checkpoints::Wish Checkpoints::wish(const StopRequest& stop) const {
 }
 
 void Checkpoints::at_boundary(const Grid& grid, const StopRequest& stop, Console& console, Phases& phases,
-                              const std::function<std::string()>& done, const Snapshot& snapshot) {
+                              const std::function<std::string()>& done, const Snapshot& snapshot, bool in_any_case) {
     if (!on()) return;
     longest_stretch_ = std::max(longest_stretch_, seconds_since(last_boundary_));
     last_boundary_ = Clock::now();
     const Wish now = wish(stop);
-    if (now == Wish::go_on) return;
+    if (now == Wish::go_on && !in_any_case) return;
     const Clock::time_point begin = Clock::now();
     const std::string words = done();
     const double seconds = seconds_before_ + seconds_since(begin_);
@@ -155,6 +155,7 @@ void Checkpoints::at_boundary(const Grid& grid, const StopRequest& stop, Console
                         {"seconds", seconds},
                         {"done", words},
                         {"light", std::int64_t{options_.light ? 1 : 0}}};
+    if (also_) also_(checkpoint);
     snapshot(checkpoint);
     const std::int64_t bytes = io::write_checkpoint(grid, checkpoint, options_.file, last_is_good_);
     last_is_good_ = written_ = true;
@@ -167,7 +168,11 @@ void Checkpoints::at_boundary(const Grid& grid, const StopRequest& stop, Console
         throw Suspended{fmt::format("stopped by {} after {}; go on with --resume (checkpoint '{}', {})",
                                     stop.seen() == StopReason::signal ? "a signal" : "the time limit", words,
                                     options_.file, size)};
-    console.say(fmt::format("checkpoint after {}: {} in {:.1f} s", words, size, took));
+    const std::string line = fmt::format("checkpoint after {}: {} in {:.1f} s", words, size, took);
+    if (now == Wish::write)
+        console.say(line);
+    else
+        console.detail(line);
 }
 
 void Checkpoints::end_without_one(const StopRequest& stop, const std::string& doing) const {

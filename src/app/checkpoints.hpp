@@ -63,9 +63,13 @@ class Checkpoints {
     // What a run adds to the checkpoint that is handed in: its state.
     using Snapshot = std::function<void(io::Checkpoint&)>;
     // Wherever the state is one to go on from: writes a checkpoint where it is time to, and throws Suspended after that
-    // where the run is to end. \param done how far it is, in words, e.g. "40 half-passes". Collective.
+    // where the run is to end. Collective.
+    // \param done how far it is, in words, e.g. "40 half-passes"
+    // \param in_any_case whether it is time to or not
     void at_boundary(const Grid& grid, const StopRequest& stop, Console& console, Phases& phases,
-                     const std::function<std::string()>& done, const Snapshot& snapshot);
+                     const std::function<std::string()>& done, const Snapshot& snapshot, bool in_any_case = false);
+    // What stands in every checkpoint beside the state that is handed in.
+    void also(Snapshot more) { also_ = std::move(more); }
     // Ends the run here where it is to end, with what was written so far: nothing is worth a checkpoint yet.
     // \param doing e.g. "reading". Collective.
     void end_without_one(const StopRequest& stop, const std::string& doing) const;
@@ -88,6 +92,7 @@ class Checkpoints {
     const Communicator& world_;
     CheckpointOptions options_;
     io::Attributes plan_;
+    Snapshot also_;
     std::string run_id_;
     std::int64_t resumes_ = 0;
     double seconds_before_ = 0;
@@ -100,7 +105,8 @@ class Checkpoints {
 class StateWriter {
  public:
     StateWriter(io::Checkpoint& into, const Coupling& coupling, bool light)
-        : into_{into}, coupling_{coupling}, light_{light} {}
+        : into_{into}, coupling_{&coupling}, light_{light} {}
+    explicit StateWriter(io::Checkpoint& into) : into_{into} {}  // of no problem: no parts
     bool light() const { return light_; }
     void number(const std::string& name, double value) { into_.state.emplace_back(name, value); }
     void count(const std::string& name, std::int64_t value) { into_.state.emplace_back(name, value); }
@@ -108,34 +114,35 @@ class StateWriter {
     void text(const std::string& name, const std::string& value) { into_.state.emplace_back(name, value); }
     // The values are looked at when the checkpoint is written.
     void part(const std::string& name, Side side, const std::vector<double>& values) {
-        into_.parts.push_back({name, side, &coupling_.cloud(side).partition, values});
+        into_.parts.push_back({name, side, &coupling_->cloud(side).partition, values});
     }
     void table(const std::string& name, const std::vector<double>& values) { into_.tables.emplace_back(name, values); }
 
  private:
     io::Checkpoint& into_;
-    const Coupling& coupling_;
-    bool light_;
+    const Coupling* coupling_ = nullptr;
+    bool light_ = false;
 };
 
 class StateReader {
  public:
     StateReader(const io::StoredCheckpoint& from, const Coupling& coupling)
-        : from_{from}, coupling_{coupling}, light_{from.count("light") != 0} {}
+        : from_{from}, coupling_{&coupling}, light_{from.count("light") != 0} {}
+    explicit StateReader(const io::StoredCheckpoint& from) : from_{from} {}  // of no problem: no parts
     bool light() const { return light_; }
     void number(const std::string& name, double& value) const { value = from_.number(name); }
     void count(const std::string& name, std::int64_t& value) const { value = from_.count(name); }
     void flag(const std::string& name, bool& value) const { value = from_.count(name) != 0; }
     void text(const std::string& name, std::string& value) const { value = from_.text(name); }
     void part(const std::string& name, Side side, std::vector<double>& values) const {
-        values = from_.part(coupling_.grid(), side, coupling_.cloud(side).partition, name);
+        values = from_.part(coupling_->grid(), side, coupling_->cloud(side).partition, name);
     }
     void table(const std::string& name, std::vector<double>& values) const { values = from_.table(name); }
 
  private:
     const io::StoredCheckpoint& from_;
-    const Coupling& coupling_;
-    bool light_;
+    const Coupling* coupling_ = nullptr;
+    bool light_ = false;
 };
 
 }  // namespace convoy::app

@@ -19,6 +19,7 @@
 #include "app/quantities.hpp"
 #include "app/side_files.hpp"
 #include "app/standard_output.hpp"
+#include "app/state_fields.hpp"
 #include "convoy/error.hpp"
 #include "io/cell_pairs.hpp"
 #include "io/held_cells.hpp"
@@ -30,10 +31,52 @@ namespace {
 
 // Potentials of the last pair that was solved, a piece on every rank, and the values that they belong to.
 struct LastPotentials {
+    std::size_t pair = 0;
     std::size_t source = 0, target = 0;
     Partition source_pieces, target_pieces;
     std::vector<double> f, g;
 };
+
+template <class Archive, class Outcomes>
+void outcome_fields(Archive& archive, const std::string& at, Outcomes& outcome) {
+    status_field(archive, at + "status", outcome.status);
+    archive.text(at + "reason", outcome.reason);
+    archive.number(at + "epsilon", outcome.epsilon);
+    archive.number(at + "tolerance", outcome.tolerance);
+    archive.text(at + "rule", outcome.rule);
+    auto& values = outcome.verdict.values;
+    archive.number(at + "dual_value", values.dual_value);
+    archive.number(at + "transport_cost", values.transport_cost);
+    archive.number(at + "kl", values.kl);
+    archive.number(at + "normalised_entropy", values.normalised_entropy);
+    archive.number(at + "mass", values.mass);
+    auto& audit = outcome.verdict.audit;
+    archive.number(at + "source_error", audit.source_error);
+    archive.number(at + "target_error", audit.target_error);
+    archive.flag(at + "sampled", audit.sampled);
+    archive.count(at + "rows", audit.rows);
+    archive.count(at + "columns", audit.columns);
+    archive.number(at + "solver_error", outcome.solver_error);
+    archive.count(at + "half_passes", outcome.half_passes);
+    archive.count(at + "iterations", outcome.iterations);
+    archive.count(at + "restarts", outcome.restarts);
+    archive.count(at + "safe_rows", outcome.safe_rows);
+    archive.number(at + "work", outcome.work);
+    archive.text(at + "start", outcome.start);
+    archive.number(at + "seconds", outcome.seconds);
+}
+
+// How it went with a pair that is over.
+template <class Archive, class Ending>
+void pair_fields(Archive& archive, const std::string& at, Ending& ending) {
+    bool solved = ending.outcome.has_value();
+    archive.flag(at + "solved", solved);
+    archive.text(at + "error_text", ending.error);
+    archive.number(at + "pair_seconds", ending.seconds);
+    if (!solved) return;
+    if constexpr (!std::is_const_v<Ending>) ending.outcome.emplace();
+    outcome_fields(archive, at, *ending.outcome);
+}
 
 class Pairs {
  public:
@@ -41,7 +84,9 @@ class Pairs {
         : invocation_{invocation},
           options_{options},
           world_{invocation.world},
-          run_{world_, options.volume, options.solver.time_limit} {
+          run_{world_, options.volume, options.solver.time_limit, options.checkpoint},
+          in_a_column_{world_, {world_.size(), 1}},
+          in_a_row_{world_, {1, world_.size()}} {
         options_.problem.target = options_.problem.source;
         options_.problem.target.weights = options.problem.target.weights;
     }
@@ -49,11 +94,18 @@ class Pairs {
     int operator()() {
         plan_files(io::choose_pairs(world_, options_.problem.source, options_.pairs));
         read();
-        for (std::size_t k = 0; k < endings_.size(); ++k) {
+        run_.checkpoints.set_input("source", cells_->input());
+        run_.checkpoints.also([this](io::Checkpoint& into) { write_state(into); });
+        if (run_.checkpoints.stored() != nullptr) restore(*run_.checkpoints.stored());
+        for (; next_ < endings_.size(); ++next_) {
+            // What is written by now is this run's, whatever happens to it.
+            keep_place();
             if (run_.stop.agreed(world_) != StopReason::none) break;
-            solve(k);
+            solve(next_);
         }
-        return close();
+        const int code = close();
+        run_.checkpoints.remove();
+        return code;
     }
 
  private:
@@ -76,10 +128,56 @@ class Pairs {
                                         ending.file));
             endings_.push_back(std::move(ending));
         }
-        const std::vector<std::string> inputs = {io::Location::parse(options_.problem.source.points).path,
-                                                 options_.config};
+        const std::vector<std::string> inputs = {
+            options_.checkpoint.file, io::Location::parse(options_.problem.source.points).path, options_.config};
         for (const PairEnding& ending : endings_)
-            check_outputs(world_, {{"--output", ending.file}, {"--summary", output.summary}}, inputs, output.overwrite);
+            check_outputs(world_, {{"--output", ending.file}, {"--summary", output.summary}}, inputs,
+                          output.overwrite || is_own_result(world_, options_.checkpoint, ending.file));
+    }
+
+    // --- checkpoints: between pairs, and within them by the solver ---
+
+    void keep_place() {
+        // A state that is still to be gone on from stays where it is.
+        if (run_.checkpoints.state() != nullptr) return;
+        run_.checkpoints.at_boundary(
+            in_a_column_, run_.stop, run_.console, run_.phases,
+            [&] { return plural(static_cast<std::int64_t>(next_), "pair", "pairs"); }, [](io::Checkpoint&) {}, true);
+    }
+
+    void write_state(io::Checkpoint& into) const {
+        StateWriter writer{into};
+        writer.count("pairs.next", static_cast<std::int64_t>(next_));
+        writer.count("pairs.last", last_ ? static_cast<std::int64_t>(last_->pair) : -1);
+        for (std::size_t k = 0; k < next_; ++k) pair_fields(writer, fmt::format("pair{}.", k + 1), endings_[k]);
+    }
+
+    void restore(const io::StoredCheckpoint& stored) {
+        StateReader reader{stored};
+        next_ = static_cast<std::size_t>(std::clamp<std::int64_t>(stored.count("pairs.next"), 0, std::ssize(endings_)));
+        for (std::size_t k = 0; k < next_; ++k) {
+            pair_fields(reader, fmt::format("pair{}.", k + 1), endings_[k]);
+            if (endings_[k].outcome) endings_[k].outcome->cost = options_.problem.cost;
+        }
+        const std::int64_t last = stored.count("pairs.last");
+        if (last >= 0 && last < static_cast<std::int64_t>(next_)) read_last(static_cast<std::size_t>(last));
+        if (!stored.has_part("solver.f")) run_.checkpoints.state_is_taken();  // it was between two pairs
+    }
+
+    // Of a pair whose result is written.
+    void read_last(std::size_t k) {
+        const auto [source, target] = pairs().pairs[k];
+        const PairEnding& ending = endings_[k];
+        LastPotentials last{k,
+                            source,
+                            target,
+                            Partition::even(ending.sources, world_.size()),
+                            Partition::even(ending.targets, world_.size()),
+                            {},
+                            {}};
+        last.f = io::read_stored_vector(in_a_column_, Side::row, last.source_pieces, ending.file, "potentials/f");
+        last.g = io::read_stored_vector(in_a_row_, Side::column, last.target_pieces, ending.file, "potentials/g");
+        last_ = std::move(last);
     }
 
     void read() {
@@ -93,6 +191,7 @@ class Pairs {
         shared_ = run_.phases;
 
         Console& console = run_.console;
+        run_.checkpoints.tell(console);
         console.say(fmt::format("convoy {} solve: {} of {}, {} of {}", version(),
                                 plural(std::ssize(endings_), "pair", "pairs"),
                                 plural(std::ssize(pairs().values), "value", "values"), pairs().column,
@@ -147,15 +246,17 @@ class Pairs {
             {"pair", {{"column", pairs().column}, {"source", endings_[k].source}, {"target", endings_[k].target}}}};
         WrittenResult written = solve_and_write(run_, problem, invocation_, one, known ? &*known : nullptr, groups);
         endings_[k].outcome = std::move(written.outcome);
-        keep_potentials(problem, source, target, written.result);
+        keep_potentials(problem, k, written.result);
     }
 
     Problem load(std::size_t k) {
         const auto [source, target] = pairs().pairs[k];
         const ProblemShape shape{endings_[k].sources, endings_[k].targets, cells_->dimension()};
-        auto [plan, devices] = plan_run(world_, shape, options_.problem, options_.machine, options_.solver);
+        auto [plan, devices] = plan_again(run_, shape, options_.problem, options_.machine, options_.solver);
         run_.console.say(plan.explain);
-        if (k == 0) tell_devices(run_.console, devices);
+        run_.checkpoints.set_plan(plan.attributes, run_.console);
+        if (!told_devices_) tell_devices(run_.console, devices);
+        told_devices_ = true;
         const Grid grid{world_, plan.grid};
         const Partition rows = Partition::even(shape.rows, grid.parts(Side::row));
         const Partition columns = Partition::even(shape.columns, grid.parts(Side::column));
@@ -187,9 +288,11 @@ class Pairs {
         return std::nullopt;
     }
 
-    void keep_potentials(const Problem& problem, std::size_t source, std::size_t target, const io::Result& result) {
+    void keep_potentials(const Problem& problem, std::size_t k, const io::Result& result) {
         const Coupling& coupling = problem.coupling;
-        LastPotentials last{source,
+        const auto [source, target] = pairs().pairs[k];
+        LastPotentials last{k,
+                            source,
                             target,
                             Partition::even(problem.shape.rows, world_.size()),
                             Partition::even(problem.shape.columns, world_.size()),
@@ -256,7 +359,10 @@ class Pairs {
     io::CellPairs pairs_;  // until the cells are read, which have them then
     std::optional<io::HeldCells> cells_;
     std::vector<PairEnding> endings_;
+    std::size_t next_ = 0;  // in hand, or to be solved next
     std::optional<LastPotentials> last_;
+    Grid in_a_column_, in_a_row_;  // pieces of either side, one a rank
+    bool told_devices_ = false;
 };
 
 }  // namespace

@@ -15,6 +15,7 @@
 #include "app/quantities.hpp"
 #include "app/report.hpp"
 #include "app/run.hpp"
+#include "app/state_fields.hpp"
 #include "convoy/auto_epsilon.hpp"
 #include "convoy/error.hpp"
 #include "convoy/progot.hpp"
@@ -64,7 +65,9 @@ std::vector<double> automatic_epsilons(Run& run, const Problem& problem, const P
     return epsilons_between(found.start, found.end, command.steps.alphas);
 }
 
-Outcome outcome_of(const ProgotState& state, const ProgotCommand& command, const Coupling& coupling) {
+// \param safe_before safe sums before this coupling, less those that are repeated
+Outcome outcome_of(const ProgotState& state, const ProgotCommand& command, const Coupling& coupling,
+                   std::int64_t safe_before) {
     const ProgotStep& last = state.steps.back();
     Outcome outcome;
     outcome.status = state.status;
@@ -83,7 +86,7 @@ Outcome outcome_of(const ProgotState& state, const ProgotCommand& command, const
         outcome.restarts += step.restarts;
         outcome.seconds += step.seconds;
     }
-    outcome.safe_rows = safe_sums(coupling);
+    outcome.safe_rows = safe_before + safe_sums(coupling);
     return outcome;
 }
 
@@ -116,12 +119,36 @@ HeldMore held_more(const ProgotCommand& command) {
     return more;
 }
 
+std::string how_far(const ProgotState& state) {
+    const auto steps = plural(std::ssize(state.steps), "step", "steps");
+    if (!state.solving) return steps;
+    return fmt::format("{} and {}", steps, plural(state.solver.half_passes, "half-pass", "half-passes"));
+}
+
+// Takes the state, and brings the source to where it was then: along the maps of the steps that are done.
+void go_on(Run& run, Coupling& coupling, const io::StoredCheckpoint& stored, ProgotState& state,
+           std::vector<std::vector<double>>* travelled_sources) {
+    StateReader reader{stored, coupling};
+    progot_fields(reader, "", state);
+    run.checkpoints.state_is_taken();
+    run.phases.end("start");
+    const std::vector<MapStep> maps = maps_of(state);
+    for (std::size_t k = 0; k < maps.size(); ++k) {
+        travel(coupling, maps[k]);
+        run.heed_signals("travelling to where the run was");
+        // A step that is still to begin keeps its source itself.
+        const bool has_begun = k + 1 < maps.size() || state.solving;
+        if (travelled_sources != nullptr && has_begun) travelled_sources->push_back(coupling.local(Side::row).points);
+    }
+    run.phases.end("move");
+}
+
 }  // namespace
 
 int progot(const Invocation& invocation) {
     ProgotCommand command;
     if (!parse(invocation, command)) return done;
-    Run run{invocation.world, command.volume, command.solver.time_limit};
+    Run run{invocation.world, command.volume, command.solver.time_limit, command.checkpoint};
     Problem problem = load_problem(run, "progot", command.problem, command.machine, command.solver, held_more(command));
     Coupling& coupling = problem.coupling;
     const StepOptions& steps = command.steps;
@@ -132,7 +159,10 @@ int progot(const Invocation& invocation) {
     ProgotOptions options;
     options.alphas = steps.alphas;
     options.rule = command.problem.epsilon;
-    options.epsilons = steps.automatic ? automatic_epsilons(run, problem, command) : steps.epsilons;
+    const io::StoredCheckpoint* stored = run.checkpoints.state();
+    options.epsilons = !steps.automatic    ? steps.epsilons
+                       : stored != nullptr ? stored->table("epsilons")
+                                           : automatic_epsilons(run, problem, command);
     run.phases.end("epsilon");
     options.tolerances = steps.loose_to_tight ? loose_to_tight(steps.steps, command.solver.tolerance)
                                               : std::vector(steps.alphas.size(), command.solver.tolerance);
@@ -146,9 +176,10 @@ int progot(const Invocation& invocation) {
     Progot solver{coupling, options};
     Progress progress{run.console, problem.pairs()};
     coupling.while_reducing([&](double share) { progress.within(share); });
+    bool searching = true;  // for a start; what follows ends at boundaries alone, where there are checkpoints
     solver.observer = [&](const SinkhornState& state, const SinkhornOptions& step_options) {
         progress.show(state, step_options);
-        return run.stop.seen() != StopReason::none;
+        return (searching || !run.checkpoints.on()) && run.stop.seen() != StopReason::none;
     };
     std::vector<std::vector<double>> travelled_sources;
     solver.announce = [&](std::int64_t step, const ProgotState& state) {
@@ -158,15 +189,37 @@ int progot(const Invocation& invocation) {
         if (run.console.warnings().empty()) warn_of_rounding(run.console, coupling, state.epsilon);  // once is enough
         if (steps.intermediates && step > 1) travelled_sources.push_back(coupling.local(Side::row).points);
         progress.begin(fmt::format("step {}: ", step));
+        searching = true;
     };
-    const RunWatcher watcher = watch(run, coupling);
-    solver.watcher = &watcher;
     ProgotState state = solver.start();
+    std::int64_t safe_before = 0;
+    if (stored != nullptr) {
+        go_on(run, coupling, *stored, state, steps.intermediates ? &travelled_sources : nullptr);
+        safe_before = stored->count("safe_rows") - safe_sums(coupling);
+    }
+    if (state.solving) progress.begin(fmt::format("step {}: ", state.steps.size() + 1));
+    searching = !state.solving;
+    RunWatcher watcher = watch(run, coupling);
+    watcher.part_ended = [&searching, told = std::move(watcher.part_ended)](const std::string& part) {
+        if (part == "start") searching = false;
+        told(part);
+    };
+    watcher.at_boundary = [&] {
+        run.checkpoints.at_boundary(
+            coupling.grid(), run.stop, run.console, run.phases, [&] { return how_far(state); },
+            [&](io::Checkpoint& into) {
+                StateWriter writer{into, coupling, run.checkpoints.light()};
+                if (steps.automatic) writer.table("epsilons", options.epsilons);
+                writer.count("safe_rows", safe_before + safe_sums(coupling));
+                progot_fields(writer, "", std::as_const(state));
+            });
+    };
+    solver.watcher = &watcher;
     while (state.status == Status::running) solver.step(state);
     progress.finish();
     fix_gauge(coupling, state.f, state.g.back());
 
-    const Outcome outcome = outcome_of(state, command, coupling);
+    const Outcome outcome = outcome_of(state, command, coupling, safe_before);
     warn_of_outcome(run.console, state, outcome);
     io::Result result = begin_result(run, problem, invocation, "progot", outcome.status);
     result.solution = solution_attributes(outcome);
@@ -180,6 +233,7 @@ int progot(const Invocation& invocation) {
     result.store_target = true;
     result.store_source = command.output.store_points;
     write_result(problem, result, command.output, given_source ? &*given_source : nullptr);
+    run.checkpoints.remove();
     return close_run(run, problem, command.output, outcome, result);
 }
 

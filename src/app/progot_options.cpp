@@ -146,19 +146,24 @@ bool parse(const Invocation& invocation, ProgotCommand& command) {
         "Examples:\n"
         "  convoy progot before.npy after.npy -o model.h5\n"
         "  convoy progot a.h5#/X b.h5#/X --steps 4 --epsilon 0.003mean -o model.h5 --summary model.json\n"
-        "  srun convoy progot a.h5#/X b.h5#/X --steps 8 --schedule decelerated --intermediates -o model.h5\n\n"
-        "Exit codes: 0 converged, 1 failed, 2 bad usage or input, 3 a step missed its tolerance (model written).\n"};
+        "  srun convoy progot a.h5#/X b.h5#/X --steps 8 --schedule decelerated --intermediates -o model.h5\n"
+        "  srun convoy progot a.h5#/X b.h5#/X --checkpoint model.ckpt --resume -o model.h5\n\n"
+        "Exit codes: 0 converged, 1 failed, 2 bad usage or input, 3 a step missed its tolerance (model written), 75 "
+        "stopped\nearly with a checkpoint.\n"};
     declare_inputs(line, command.problem, true);
     declare(line, command.problem, command.steps);
     declare(line, command.solver);
     declare(line, command.machine);
     declare(line, command.output);
+    declare(line, command.checkpoint);
     declare(line, command.volume);
     if (!line.parse(invocation)) return false;
     check_together(line, command.problem);
     check_together(line, command.solver);
     check_together(line, command.machine);
     check_together(line, command.volume);
+    open_checkpoint(invocation.world, line, command.checkpoint, command.output.output, command.output.overwrite);
+    command.output.checkpoint = command.checkpoint.file;
     check_outputs(invocation.world, line, command.problem, command.solver, command.output, {command.steps.held_out});
     check_together(line, command);
     return true;

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "app/checkpoint_options.hpp"
 #include "app/options.hpp"
 #include "convoy/auto_epsilon.hpp"
 #include "convoy/progot.hpp"
@@ -31,6 +32,7 @@ struct ProgotCommand {
     SolverOptions solver;
     MachineOptions machine;
     OutputOptions output;
+    CheckpointOptions checkpoint;
     VolumeOptions volume;
 };
 
