@@ -13,6 +13,15 @@
 
 namespace convoy {
 
+/// What the passes of some questions have found so far, in the order in which they were made: plain values, this rank's
+/// part. Whoever asks the same questions in the same order on the same grid with a journal that was kept gets what is
+/// in it without computing it again, and goes on from there. Words of 64 bits, by the side that stays.
+struct PassJournal {
+    std::vector<std::int64_t> rows, columns;
+    std::size_t rows_read = 0, columns_read = 0;  ///< so far: what follows is still to be asked for
+    std::int64_t passes = 0;                      ///< portions of passes in it, or asked for
+};
+
 /// A coupling with its potentials (this rank's parts): P_ij = a_i b_j exp((f_i + g_j - C_ij)/epsilon).
 struct SolvedPlan {
     Coupling& coupling;
@@ -20,6 +29,7 @@ struct SolvedPlan {
     double epsilon = 0;
     /// Called by all ranks between portions of a pass; it may throw, on all ranks alike.
     std::function<void()> between = [] {};
+    PassJournal* journal = nullptr;  ///< kept if there is one
 
     Potentials potentials() const { return {f, g}; }
 };

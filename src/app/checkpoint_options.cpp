@@ -119,7 +119,9 @@ void find_stored(const Communicator& world, CheckpointOptions& options, const Th
 
 }  // namespace
 
-void declare(CommandLine& line, CheckpointOptions& options, bool light) {
+namespace {
+
+void declare_all(CommandLine& line, CheckpointOptions& options) {
     const std::string group = "Checkpoints";
     line.text(
             "--checkpoint", "FILE",
@@ -136,11 +138,23 @@ void declare(CommandLine& line, CheckpointOptions& options, bool light) {
               "is none",
               options.resume)
         ->group(group);
-    if (!light) return;
+}
+
+}  // namespace
+
+void declare(CommandLine& line, CheckpointOptions& options) {
+    declare_all(line, options);
     line.flag("--checkpoint-light",
               "keep potentials only: a fraction of the size, and a resumed run agrees to rounding, not bit for bit",
               options.light)
-        ->group(group);
+        ->group("Checkpoints");
+}
+
+void declare_of_portions(CommandLine& line, CheckpointOptions& options) {
+    declare_all(line, options);
+    line.option("--time-limit", "TIME", "with --checkpoint: stop in time to write one: 2h, 90m, 3600 (seconds)",
+                [&](const std::string& text) { options.time_limit = parse_duration("--time-limit", text); })
+        ->group("Checkpoints");
 }
 
 void open_checkpoint(const Communicator& world, const CommandLine& line, CheckpointOptions& options,
@@ -148,6 +162,8 @@ void open_checkpoint(const Communicator& world, const CommandLine& line, Checkpo
     for (const char* option : {"--checkpoint-interval", "--resume", "--checkpoint-light"})
         CONVOY_VALIDATE(options.on() || !line.given(option),
                         fmt::format("{} has no effect without --checkpoint FILE; give both, or leave it out", option));
+    CONVOY_VALIDATE(options.on() || options.time_limit == 0,
+                    "--time-limit has no effect without --checkpoint FILE; give both, or leave it out");
     if (!options.on()) return;
     options.output = output;
     options.problem = {{"command", line.name()}};

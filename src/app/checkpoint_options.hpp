@@ -14,6 +14,7 @@ struct CheckpointOptions {
     std::string file;           // empty: none are written
     double interval = 15 * 60;  // seconds
     bool resume = false;
+    double time_limit = 0;   // of commands that have none without checkpoints; seconds, 0: none
     bool light = false;      // potentials alone
     io::Attributes problem;  // options that say what the run is about, as given
     std::string output;      // what the run writes in the end
@@ -25,8 +26,9 @@ struct CheckpointOptions {
     bool on() const { return !file.empty(); }
 };
 
-// \param light whether the command has more to keep than potentials
-void declare(CommandLine& line, CheckpointOptions& options, bool light = true);
+void declare(CommandLine& line, CheckpointOptions& options);
+// For a command that answers by portions: it has no potentials to keep, and a time limit only with checkpoints.
+void declare_of_portions(CommandLine& line, CheckpointOptions& options);
 
 // Whether options contradict each other, then what there is at that path: a checkpoint of this very run is opened with
 // --resume, and what stands in its way is refused. The run may then replace the result that it has written itself.

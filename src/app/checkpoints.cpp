@@ -67,7 +67,7 @@ void Checkpoints::ask_for_plan(MachineOptions& machine, SolverOptions& solver) c
     const io::StoredCheckpoint::Texts& plan = stored()->plan();
     if (!machine.grid && found(plan, "ranks") == std::to_string(world_.size()))
         machine.grid = GridShape::parse(found(plan, "grid"));
-    if (!machine.precision)
+    if (!machine.precision && !found(plan, "precision").empty())
         machine.precision = found(plan, "precision") == "double" ? Precision::fp64 : Precision::single;
     if (machine.cache == Cache::automatic) machine.cache = found(plan, "cache") == "on" ? Cache::on : Cache::off;
     for (const Acceleration one :
@@ -139,7 +139,7 @@ Checkpoints::Wish Checkpoints::wish(const StopRequest& stop) const {
 void Checkpoints::at_boundary(const Grid& grid, const StopRequest& stop, Console& console, Phases& phases,
                               const std::function<std::string()>& done, const Snapshot& snapshot, bool in_any_case) {
     if (!on()) return;
-    longest_stretch_ = std::max(longest_stretch_, seconds_since(last_boundary_));
+    if (last_boundary_) longest_stretch_ = std::max(longest_stretch_, seconds_since(*last_boundary_));
     last_boundary_ = Clock::now();
     const Wish now = wish(stop);
     if (now == Wish::go_on && !in_any_case) return;
@@ -161,7 +161,7 @@ void Checkpoints::at_boundary(const Grid& grid, const StopRequest& stop, Console
     last_is_good_ = written_ = true;
     const double took = seconds_since(begin);
     longest_write_ = std::max(longest_write_, took);
-    last_write_ = last_boundary_ = Clock::now();
+    last_boundary_ = last_write_ = Clock::now();
     phases.add("checkpoint", took);
     const std::string size = bytes_text(static_cast<double>(bytes));
     if (now == Wish::end)
@@ -178,8 +178,13 @@ void Checkpoints::at_boundary(const Grid& grid, const StopRequest& stop, Console
 void Checkpoints::end_without_one(const StopRequest& stop, const std::string& doing) const {
     const StopReason reason = stop.agreed(world_);
     if (reason == StopReason::none) return;
+    // To be gone on with another time, and another, without ever getting anywhere?
+    if (reason == StopReason::time_limit)
+        throw Failure{fmt::format(
+            "the time limit was reached while {}, before there was anything new to keep; allow more --time-limit",
+            doing)};
     throw Suspended{
-        fmt::format("stopped by {} while {}; {}", reason == StopReason::signal ? "a signal" : "the time limit", doing,
+        fmt::format("stopped by a signal while {}; {}", doing,
                     written_ ? fmt::format("go on with --resume (the checkpoint is as it was, '{}')", options_.file)
                              : std::string{"nothing was worth a checkpoint yet: --resume starts afresh"})};
 }
@@ -191,6 +196,11 @@ void Checkpoints::remove() {
 io::Attributes Checkpoints::attributes() const {
     if (!on()) return {};
     return {{"run_id", run_id_}, {"resumes", resumes_}, {"seconds_before", seconds_before_}};
+}
+
+std::string checksums_of(const io::Model& model) {
+    return fmt::format("{:08x} {:08x} {:08x} {:08x}", model.source.potential.checksum, model.target.potential.checksum,
+                       model.source.weights.checksum, model.target.weights.checksum);
 }
 
 }  // namespace convoy::app

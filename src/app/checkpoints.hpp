@@ -17,6 +17,7 @@
 #include "app/stop_request.hpp"
 #include "convoy/coupling.hpp"
 #include "io/checkpoint.hpp"
+#include "io/model.hpp"
 
 namespace convoy::app {
 
@@ -70,8 +71,8 @@ class Checkpoints {
                      const std::function<std::string()>& done, const Snapshot& snapshot, bool in_any_case = false);
     // What stands in every checkpoint beside the state that is handed in.
     void also(Snapshot more) { also_ = std::move(more); }
-    // Ends the run here where it is to end, with what was written so far: nothing is worth a checkpoint yet.
-    // \param doing e.g. "reading". Collective.
+    // Ends the run here where it is to end, with what was written so far: nothing is worth a checkpoint yet. A time
+    // limit that is reached here is too short. \throws Suspended, Failure \param doing e.g. "reading". Collective.
     void end_without_one(const StopRequest& stop, const std::string& doing) const;
     // The result is written: nobody needs them any more. Collective.
     void remove();
@@ -97,9 +98,13 @@ class Checkpoints {
     std::int64_t resumes_ = 0;
     double seconds_before_ = 0;
     bool last_is_good_ = true, written_ = false, state_is_taken_ = false;
-    Clock::time_point begin_ = Clock::now(), last_write_ = begin_, last_boundary_ = begin_;
+    Clock::time_point begin_ = Clock::now(), last_write_ = begin_;
+    std::optional<Clock::time_point> last_boundary_;  // nothing: there was none yet
     double longest_stretch_ = 0, longest_write_ = 0;  // seconds between boundaries, of writing
 };
+
+// What tells one result or model from another.
+std::string checksums_of(const io::Model& model);
 
 // A solver's state into a checkpoint, and out of it: archives of state_fields.hpp.
 class StateWriter {

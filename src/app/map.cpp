@@ -32,6 +32,7 @@ struct MapOptions {
     std::string output, summary;
     bool overwrite = false;
     bool original_space = false;
+    CheckpointOptions checkpoint;
     VolumeOptions volume;
     std::string config;
 };
@@ -46,7 +47,8 @@ bool parse(const Invocation& invocation, MapOptions& options) {
         "  convoy map run.h5 cells.h5#/X --direction backward -o back.h5\n"
         "  srun convoy map model.h5 new.h5#/X --debiased -o images.h5 --summary images.json\n"
         "  convoy check images.h5#/points\n\n"
-        "Exit codes: 0 done, 1 failed, 2 bad usage or input, 3 done, but a self problem did not converge.\n"};
+        "Exit codes: 0 done, 1 failed, 2 bad usage or input, 3 done, but a self problem did not converge, 75\n"
+        "stopped early with a checkpoint.\n"};
     declare(line, options.fit, true);
     line.positional("POINTS", "points to map, a row each: PATH[#KEY], e.g. cells.h5#/X, points.npy, table.csv",
                     options.points.points, true);
@@ -63,6 +65,7 @@ bool parse(const Invocation& invocation, MapOptions& options) {
         ->group("Output");
     line.flag("--overwrite", "replace files that exist", options.overwrite)->group("Output");
     line.text("--summary", "FILE.json", "the closing summary, for programs", options.summary)->group("Output");
+    declare_of_portions(line, options.checkpoint);
     declare(line, options.volume);
     if (!line.parse(invocation)) return false;
     check_preparation(line, {{"", &options.points}});
@@ -77,6 +80,7 @@ bool parse(const Invocation& invocation, MapOptions& options) {
                     "choose a name that does",
                     options.output));
     options.config = line.config();
+    open_checkpoint(invocation.world, line, options.checkpoint, options.output, options.overwrite);
     return true;
 }
 
@@ -84,7 +88,10 @@ void check_files(const Communicator& world, const MapOptions& options, const io:
     std::vector<std::string> inputs = files_of(options.fit, model);
     inputs.push_back(io::Location::parse(options.points.points).path);
     inputs.push_back(options.config);
-    check_outputs(world, {{"--output", options.output}, {"--summary", options.summary}}, inputs, options.overwrite);
+    check_outputs(
+        world,
+        {{"--output", options.output}, {"--summary", options.summary}, {"--checkpoint", options.checkpoint.file}},
+        inputs, options.overwrite);
 }
 
 // Far beyond the target, or at its scale's end, numbers overflow.
@@ -103,14 +110,71 @@ void expect_finite(const Communicator& world, const MapOptions& options, const M
     });
 }
 
+// Rows that are mapped and written are read again, so that the input is the same one as then.
+void skip(const Grid& grid, io::PointStream& points, const Partition& portions, const io::PointsFile& file, Run& run) {
+    const std::int64_t done = file.rows_written();
+    if (done == 0) return;
+    for (std::int64_t p = 0; p < portions.parts(); ++p) {
+        const GlobalRun portion = intersect(portions.run(PartIndex{p}), {GlobalIndex{0}, done});
+        if (portion.count == 0) break;
+        const GlobalRun stripe =
+            Partition::even(portion.count, grid.world().size()).run(PartIndex{grid.world().rank()});
+        points.read(portion, {GlobalIndex{portion.first.value + stripe.first.value}, stripe.count});
+        run.heed_signals("reading again what is mapped");
+    }
+    const io::StoredCheckpoint& stored = *run.checkpoints.stored();
+    const auto checksum = static_cast<std::int64_t>(points.identity().checksum);
+    CONVOY_VALIDATE(checksum == stored.count("input_checksum"),
+                    fmt::format("cannot resume from '{}': the points in '{}' have changed since; start afresh with "
+                                "--overwrite",
+                                stored.path(), points.identity().path));
+    run.phases.end("read");
+}
+
+void write_state(io::Checkpoint& into, io::PointsFile& file, const io::PointStream& points, const FittedMap& map) {
+    const io::PointsFile::Progress progress = file.keep();
+    StateWriter writer{into};
+    writer.text("part", progress.part);
+    writer.count("rows", progress.rows);
+    writer.count("points_offset", progress.points_offset);
+    writer.count("self_offset", progress.self_offset);
+    writer.count("points_checksum", progress.points_checksum);
+    writer.count("self_checksum", progress.self_checksum);
+    writer.count("input_checksum", points.identity().checksum);
+    if (!map.self()) return;
+    const FittedMap::Self& self = *map.self();
+    writer.number("self.marginal_error", self.potential.marginal_error);
+    writer.number("self.tolerance", self.potential.tolerance);
+    writer.text("self.status", self.potential.status);
+    writer.count("self.half_passes", self.half_passes);
+    into.parts.push_back({"self.f", Side::column, &self.partition, self.potential.f});
+}
+
+// The unfinished file of the run that is gone on with, if it is there as that left it.
+std::optional<io::PointsFile> file_to_go_on_with(Run& run, const io::PointsHead& head, const std::string& output) {
+    const io::StoredCheckpoint* stored = run.checkpoints.stored();
+    if (stored == nullptr) return std::nullopt;
+    const auto checksum = [&](const char* name) { return static_cast<std::uint32_t>(stored->count(name)); };
+    const io::PointsFile::Progress progress{stored->text("part"),           stored->count("rows"),
+                                            stored->count("points_offset"), stored->count("self_offset"),
+                                            checksum("points_checksum"),    checksum("self_checksum")};
+    std::optional<io::PointsFile> file = io::PointsFile::again(run.world, head, output, progress);
+    if (!file)
+        run.console.warn(fmt::format("the unfinished file '{}' is gone or damaged: starting afresh", progress.part));
+    return file;
+}
+
 // Reads, maps and writes portion after portion.
 void stream(const Grid& grid, const MapOptions& options, const io::Model& model, const MapPlan& plan,
             io::PointStream& points, FittedMap& map, io::PointsFile& file, MapProgress& progress, Run& run) {
     const Communicator& world = grid.world();
     const std::int64_t d = model.dimension();
     const Partition portions = Partition::even(points.rows(), plan.portions.count);
+    const GlobalRun left{GlobalIndex{file.rows_written()}, points.rows() - file.rows_written()};
+    skip(grid, points, portions, file, run);
     for (std::int64_t p = 0; p < portions.parts(); ++p) {
-        const GlobalRun portion = portions.run(PartIndex{p});
+        const GlobalRun portion = intersect(portions.run(PartIndex{p}), left);
+        if (portion.count == 0) continue;
         // Each row of the grid has some of it; the ranks of that row read, and write, a stripe each.
         const Partition parts = Partition::even(portion.count, grid.parts(Side::row));
         const GlobalRun stripe = my_stripe(grid, Side::row, parts);
@@ -132,7 +196,12 @@ void stream(const Grid& grid, const MapOptions& options, const io::Model& model,
             file.write(portion, mine, own);
         run.phases.end("write");
         const std::int64_t done_so_far = portion.first.value + portion.count;
-        if (run.stop.agreed(world) == StopReason::signal)
+        if (run.checkpoints.on())
+            run.checkpoints.at_boundary(
+                grid, run.stop, run.console, run.phases,
+                [&] { return fmt::format("{} of {} points", count_text(done_so_far), count_text(points.rows())); },
+                [&](io::Checkpoint& into) { write_state(into, file, points, map); });
+        else if (run.stop.agreed(world) == StopReason::signal)
             throw Failure{fmt::format("ended by a signal after {} of {} points; nothing is written",
                                       count_text(done_so_far), count_text(points.rows()))};
         progress.show(done_so_far);
@@ -164,7 +233,7 @@ int map(const Invocation& invocation) {
     MapOptions options;
     if (!parse(invocation, options)) return done;
     const Communicator& world = invocation.world;
-    Run run{world, options.volume, 0};
+    Run run{world, options.volume, options.checkpoint.time_limit, options.checkpoint};
 
     // What is asked, and can it be done at all?
     const io::Model model = io::open_model(world, options.fit.model);
@@ -182,6 +251,8 @@ int map(const Invocation& invocation) {
     MapRequest request = request_of(options.fit, model);
     request.points = points.rows();
     request.read_dimension = model.inputs();
+    SolverOptions none;
+    run.checkpoints.ask_for_plan(options.machine, none);
     const auto [plan, devices] = plan_mapping(world, request, options.machine);
     run.console.say(fmt::format("convoy {} map: {} of {} by {}", version(), plural(points.rows(), "point", "points"),
                                 plural(points.columns(), "dimension", "dimensions"), in_words(model)));
@@ -189,6 +260,12 @@ int map(const Invocation& invocation) {
     tell_devices(run.console, devices);
     say_choice(run.console, "points", options.points, points.identity());
     warn_of_status(run.console, model);
+    run.checkpoints.tell(run.console);
+    run.checkpoints.set_plan(plan.attributes, run.console);
+    run.checkpoints.set_fact("model", fmt::format("the checksum of '{}'", model.path), checksums_of(model));
+    run.checkpoints.set_fact("output", "the output", options.output);
+    run.checkpoints.set_fact("rows", fmt::format("the number of rows of '{}'", options.points.points),
+                             fmt::format("{}", points.rows()));
 
     // The map, then the file, then the points.
     const Grid grid{world, plan.grid};
@@ -205,23 +282,29 @@ int map(const Invocation& invocation) {
     head.run = plan.attributes;
     const io::Attributes where = whereabouts(world, invocation.line);
     head.run.insert(head.run.end(), where.begin(), where.end());
+    const io::Attributes restarts = run.checkpoints.attributes();
+    head.run.insert(head.run.end(), restarts.begin(), restarts.end());
     head.phases = phases_of(options);
     head.rows = points.rows();
     head.columns = options.original_space ? model.inputs() : model.dimension();
     head.input = points.identity();
     head.self = self != nullptr ? &self->potential : nullptr;
     head.self_points = self != nullptr ? self->partition.items() : 0;
-    io::PointsFile file{world, head, options.output};
-    if (self != nullptr) file.write_self(grid, self->partition, self->potential);
+    std::optional<io::PointsFile> file = file_to_go_on_with(run, head, options.output);
+    if (!file) {
+        file.emplace(world, head, options.output);
+        if (self != nullptr) file->write_self(grid, self->partition, self->potential);
+    }
     run.phases.end("write");
 
     const double pairs = pairs_of_a_point(request);
     MapProgress progress{run.console, points.rows(), pairs};
-    stream(grid, options, model, plan, points, fitted, file, progress, run);
+    stream(grid, options, model, plan, points, fitted, *file, progress, run);
     run.phases.add("kernel", fitted.meters().kernel_seconds);
     run.phases.add("communication", fitted.meters().communication_seconds);
     warn_of_rounding(run.console, fitted);
-    file.finish(points.identity().checksum, in_order(head.phases, run.phases.over_ranks(world)), options.overwrite);
+    file->finish(points.identity().checksum, in_order(head.phases, run.phases.over_ranks(world)), options.overwrite);
+    run.checkpoints.remove();
     run.phases.end("write");
 
     MapReport report{.model = model,

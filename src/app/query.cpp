@@ -57,7 +57,10 @@ void check_files(const Communicator& world, const QueryOptions& options, const i
         for (std::string& file : io::files_of(model, side, options.moved(side))) inputs.push_back(std::move(file));
     for (const std::string& text : {options.push, options.pull, options.source_labels, options.target_labels})
         inputs.push_back(io::Location::parse(text).path);
-    check_outputs(world, {{"--output", options.output}, {"--summary", options.summary}}, inputs, options.overwrite);
+    check_outputs(
+        world,
+        {{"--output", options.output}, {"--summary", options.summary}, {"--checkpoint", options.checkpoint.file}},
+        inputs, options.overwrite);
 }
 
 // Numbers that answers take, for each point of a side.
@@ -105,7 +108,8 @@ void add_passing(HeldMore& more, const Communicator& world, const QueryOptions& 
         more.bytes += 4 * line * lines(options, model);
 }
 
-PlannedRun plan_query(const Communicator& world, const QueryOptions& options, const io::Model& model) {
+PlannedRun plan_query(const Run& run, const QueryOptions& options, const io::Model& model) {
+    const Communicator& world = run.world;
     const auto d = static_cast<double>(model.dimension());
     const auto columns_of = [&](const std::string& file) {
         return file.empty() ? std::int64_t{0}
@@ -116,7 +120,9 @@ PlannedRun plan_query(const Communicator& world, const QueryOptions& options, co
     const double averaged = static_cast<double>(options.has_transition() ? 2 * groups_at_once : 0);
     const auto width = static_cast<double>(pushed + pulled);
     HeldMore more;
-    more.sources = (numbers_of_source(options, model) + std::max(3 * width, averaged)) / d;
+    // With checkpoints, what was found is kept until the end, beside the answers that are made of it.
+    const double kept = options.checkpoint.on() ? 2 : 1;
+    more.sources = (kept * numbers_of_source(options, model) + std::max(3 * width, averaged)) / d;
     more.numbers_of_target = 12 + std::max(3 * width, averaged);
     add_passing(more, world, options, model, std::max(pushed, pulled));
     more.moving_sources = 1;
@@ -131,7 +137,7 @@ PlannedRun plan_query(const Communicator& world, const QueryOptions& options, co
     none.acceleration = Acceleration::plain;
     ProblemShape shape{model.points(Side::row), model.points(Side::column), model.dimension()};
     if (model.features) shape.read_dimension = model.inputs();
-    return plan_run(world, shape, problem, machine, none, more);
+    return plan_again(run, shape, problem, machine, none, more);
 }
 
 std::optional<io::PointNames> names_of(const Communicator& world, const io::Model& model, const QueryOptions& options,
@@ -158,9 +164,10 @@ io::FileTexts names_as_texts(const std::string& path, std::optional<io::PointNam
 
 // What was run and on which plan; `within` is where these groups are in the file.
 void describe_run(io::ArrayFile& answers, const io::Model& model, const Plan& plan, const Invocation& invocation,
-                  const std::string& within, const io::Attributes& group) {
+                  const Run& of_run, const std::string& within, const io::Attributes& group) {
     io::Attributes run = group, of_model = group;
-    for (const io::Attributes& more : {io::Attributes{plan.attributes}, whereabouts(invocation.world, invocation.line)})
+    for (const io::Attributes& more : {io::Attributes{plan.attributes}, whereabouts(invocation.world, invocation.line),
+                                       of_run.checkpoints.attributes()})
         run.insert(run.end(), more.begin(), more.end());
     std::error_code none;
     const auto absolute = std::filesystem::absolute(model.path, none);
@@ -175,7 +182,7 @@ void describe_run(io::ArrayFile& answers, const io::Model& model, const Plan& pl
 
 // What AnnData's reader needs around a matrix X: a table for each side, with nothing but names, and empty groups.
 void make_anndata(io::ArrayFile& answers, const io::Model& model, SideNames& names, const Plan& plan,
-                  const Invocation& invocation) {
+                  const Invocation& invocation, const Run& run) {
     const auto encoding = [](const char* type, const char* version) {
         return io::Attributes{{"encoding-type", std::string{type}}, {"encoding-version", std::string{version}}};
     };
@@ -190,12 +197,12 @@ void make_anndata(io::ArrayFile& answers, const io::Model& model, SideNames& nam
     }
     for (const char* empty : {"layers", "obsm", "varm", "obsp", "varp", "uns"})
         answers.groups.emplace_back(empty, encoding("dict", "0.1.0"));
-    describe_run(answers, model, plan, invocation, "uns/", encoding("dict", "0.1.0"));
+    describe_run(answers, model, plan, invocation, run, "uns/", encoding("dict", "0.1.0"));
 }
 
 void make_results_file(io::ArrayFile& answers, const io::Model& model, SideNames& names, const Plan& plan,
-                       const Invocation& invocation) {
-    describe_run(answers, model, plan, invocation, "", {});
+                       const Invocation& invocation, const Run& run) {
+    describe_run(answers, model, plan, invocation, run, "", {});
     answers.inputs = {{"source", model.source.input}, {"target", model.target.input}};
     for (const Side side : {Side::row, Side::column}) {
         if (!names.of(side)) continue;
@@ -213,14 +220,39 @@ void write(const QueryOptions& options, const io::Model& model, const Plan& plan
         case AnswerFormat::csv:
             return write_as_csv(run.world, asked, names, options.output, options.overwrite);
         case AnswerFormat::h5ad:
-            make_anndata(asked.answers, model, names, plan, invocation);
+            make_anndata(asked.answers, model, names, plan, invocation, run);
             break;
         case AnswerFormat::hdf5:
-            make_results_file(asked.answers, model, names, plan, invocation);
+            make_results_file(asked.answers, model, names, plan, invocation, run);
             asked.answers.timing = run.phases.over_ranks(run.world);
             break;
     }
     io::write_array_file(run.world, asked.answers, options.output, options.overwrite);
+}
+
+// From here on portions of passes are put down as they are found, beginning with those that were found before.
+void keep_journal(Run& run, const Grid& grid, SolvedPlan& plan, PassJournal& journal) {
+    const io::StoredCheckpoint* stored = run.checkpoints.stored();
+    if (stored != nullptr && run.checkpoints.same_parts(grid)) {
+        journal.rows = stored->words(grid, Side::row, "rows");
+        journal.columns = stored->words(grid, Side::column, "columns");
+    } else if (stored != nullptr) {
+        run.console.say("the grid is not the checkpoint's: everything is asked anew");
+    }
+    plan.journal = &journal;
+    plan.between = [&run, &grid, &journal] {
+        // What is only read again is in the checkpoint that it was read from.
+        const bool reading = journal.rows_read < journal.rows.size() || journal.columns_read < journal.columns.size();
+        double somebody_reads = reading ? 1 : 0;
+        grid.world().max(std::span{&somebody_reads, 1});
+        if (somebody_reads > 0) return;
+        run.checkpoints.at_boundary(
+            grid, run.stop, run.console, run.phases,
+            [&] { return plural(journal.passes, "portion of a pass", "portions of passes"); },
+            [&](io::Checkpoint& into) {
+                into.words = {{"rows", Side::row, journal.rows}, {"columns", Side::column, journal.columns}};
+            });
+    };
 }
 
 }  // namespace
@@ -229,18 +261,21 @@ int query(const Invocation& invocation) {
     QueryOptions options;
     if (!parse(invocation, options)) return done;
     const Communicator& world = invocation.world;
-    Run run{world, options.volume, 0};
+    Run run{world, options.volume, options.checkpoint.time_limit, options.checkpoint};
 
     // What is asked, and can it be answered at all?
     const io::Model model = io::open_model(world, options.result);
     check_questions(options, model);
     check_files(world, options, model);
-    const auto [plan, devices] = plan_query(world, options, model);
+    const auto [plan, devices] = plan_query(run, options, model);
     run.console.say(fmt::format("convoy {} query: {} x {} points of {}, {}", version(),
                                 count_text(model.points(Side::row)), count_text(model.points(Side::column)),
                                 plural(model.dimension(), "dimension", "dimensions"), in_words(model)));
     run.console.say(plan.explain);
     tell_devices(run.console, devices);
+    run.checkpoints.tell(run.console);
+    run.checkpoints.set_plan(plan.attributes, run.console);
+    run.checkpoints.set_fact("result", fmt::format("the checksum of '{}'", model.path), checksums_of(model));
     if (model.status != "converged")
         run.console.warn(fmt::format("'{}' did not converge (status {}): its plan is not quite the one of its problem",
                                      model.path, model.status));
@@ -255,7 +290,9 @@ int query(const Invocation& invocation) {
     LoadedPlan loaded = load_plan(grid, model, options, plan, run);
     warn_of_rounding(run.console, loaded.coupling, model.epsilon);
 
-    const SolvedPlan solved = loaded.solved(model.epsilon, [&] { run.heed_signals("asking"); });
+    SolvedPlan solved = loaded.solved(model.epsilon, [&] { run.heed_signals("asking"); });
+    PassJournal journal;
+    if (run.checkpoints.on()) keep_journal(run, grid, solved, journal);
     Asked asked = ask(loaded, solved, options, labels, pushed, pulled, run);
     asked.answers.root = {{"program", std::string{"convoy"}},
                           {"version", version()},
@@ -263,6 +300,7 @@ int query(const Invocation& invocation) {
                           {"created", utc_now()},
                           {"status", model.status}};
     write(options, model, plan, invocation, asked, names, run);
+    run.checkpoints.remove();
     run.phases.end("write");
 
     const Meters& meters = loaded.coupling.meters();

@@ -168,7 +168,7 @@ bool parse(const Invocation& invocation, QueryOptions& options) {
         "  srun convoy query run.h5 --barycentric --interpolate 0.25,0.5,0.75 -o between.h5\n\n"
         "OUT by the end of its name: .h5 (all answers); .h5ad (--top-k or --mass: a transport map as WOT and CellRank "
         "read it);\n.npy and .csv (one answer).\n"
-        "Exit codes: 0 done, 1 failed, 2 bad usage or input.\n"};
+        "Exit codes: 0 done, 1 failed, 2 bad usage or input, 75 stopped early with a checkpoint.\n"};
     line.positional("RESULT", "a result of convoy solve, or a model of convoy progot: its last coupling",
                     options.result, true);
     EntriesWords entries;
@@ -181,6 +181,7 @@ bool parse(const Invocation& invocation, QueryOptions& options) {
     line.text("-o,--output", "FILE", "the answers (required)", options.output)->group("Output");
     line.flag("--overwrite", "replace files that exist", options.overwrite)->group("Output");
     line.text("--summary", "FILE.json", "the closing summary, for programs", options.summary)->group("Output");
+    declare_of_portions(line, options.checkpoint);
     declare(line, options.volume);
     if (!line.parse(invocation)) return false;
     check_together(line, options.machine);
@@ -199,6 +200,7 @@ bool parse(const Invocation& invocation, QueryOptions& options) {
     CONVOY_VALIDATE(!options.original_space || options.barycentric || !options.times.empty(),
                     "--original-space has no effect without --barycentric or --interpolate; leave it out");
     options.config = line.config();
+    open_checkpoint(invocation.world, line, options.checkpoint, options.output, options.overwrite);
     return true;
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "app/checkpoint_options.hpp"
 #include "app/options.hpp"
 #include "convoy/plan_questions.hpp"
 
@@ -34,6 +35,7 @@ struct QueryOptions {
     AnswerFormat format = AnswerFormat::hdf5;
     bool overwrite = false;
     MachineOptions machine;
+    CheckpointOptions checkpoint;
     VolumeOptions volume;
     std::string config;
 };

@@ -67,6 +67,16 @@ SelfProblem self_problem(const Grid& grid, const io::Model& model, const FitOpti
     problem.cloud = io::read_model_cloud(grid, columns, model, side, options.moved(side));
     problem.potential = identity_of(model, side);
     run.heed_signals("reading");
+    if (const io::StoredCheckpoint* stored = run.checkpoints.state(); stored != nullptr && stored->has_part("self.f")) {
+        problem.potential.f = stored->part(grid, Side::column, columns, "self.f");
+        problem.potential.marginal_error = stored->number("self.marginal_error");
+        problem.potential.tolerance = stored->number("self.tolerance");
+        problem.potential.status = stored->text("self.status");
+        problem.half_passes = stored->count("self.half_passes");
+        problem.g = problem.potential.f;
+        run.phases.end("self");
+        return problem;
+    }
     if (!options.self.empty()) {
         io::SelfPotential found = io::read_self(grid, columns, options.self);
         expect_same_problem(options.self, found, problem.potential);

@@ -13,6 +13,7 @@
 // it.
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -52,6 +53,21 @@ class PointsFile {
     // \throws Failure, FatalFailure as write_result(). Collective.
     PointsFile(const Communicator& world, const PointsHead& head, const std::string& path);
 
+    // How far it is, for a run that goes on another time.
+    struct Progress {
+        std::string part;       // the file's present name
+        std::int64_t rows = 0;  // that are written
+        std::int64_t points_offset = 0, self_offset = 0;
+        std::uint32_t points_checksum = 0, self_checksum = 0;
+    };
+    // The file of a run that was interrupted. Nothing where it is not there any more, or what was written of it is not
+    // what it should be. Collective.
+    static std::optional<PointsFile> again(const Communicator& world, const PointsHead& head, const std::string& path,
+                                           const Progress& progress);
+    // Brings to disk what was written so far, and leaves the file where it is if this run ends. Collective.
+    Progress keep();
+    std::int64_t rows_written() const { return rows_written_; }
+
     // The next rows, `portion`, of which this rank has `mine`; each row is somebody's, once. Collective.
     void write(GlobalRun portion, GlobalRun mine, std::span<const double> rows);
     // The potential in head.self, which is spread like Side::column of the grid. Collective.
@@ -65,12 +81,17 @@ class PointsFile {
         std::int64_t offset = 0, width = 1;
         std::uint32_t checksum = 0;
     };
+    PointsFile(const Communicator& world, const PointsHead& head, const std::string& path, const Progress& progress);
+    void open();
+    void sync() const;
+    bool is_as_left() const;
     void lay_out(const PointsHead& head);
     void put(Place& place, GlobalRun all, GlobalRun mine, std::span<const double> numbers);
     void complete(std::uint32_t input_checksum, const std::vector<PhaseTiming>& timing) const;
 
-    UnfinishedFile file_;
+    std::unique_ptr<UnfinishedFile> file_;
     FileHandle handle_;
+    std::int64_t rows_written_ = 0;
     Place points_, self_;
     bool has_self_ = false;
 };

@@ -43,8 +43,15 @@ void read_at(int file, std::int64_t offset, std::span<std::byte> out, const Fail
     }
 }
 
-// The checksum of the first `bytes` bytes; each rank sums a share. Collective.
-std::uint32_t checksum_of_all(const Communicator& world, int file, std::int64_t bytes, const Fail& fail) {
+std::int64_t length_of(int file) {
+    struct stat status;
+    return ::fstat(file, &status) == 0 ? static_cast<std::int64_t>(status.st_size) : 0;
+}
+
+}  // namespace
+
+std::uint32_t checksum_of_bytes(const Communicator& world, int file, std::int64_t begin, std::int64_t bytes,
+                                const Fail& fail) {
     constexpr std::int64_t at_once = std::int64_t{1} << 24;
     const GlobalRun mine = Partition::even(bytes, world.size()).run(PartIndex{world.rank()});
     std::uint32_t sum = 0;
@@ -52,19 +59,12 @@ std::uint32_t checksum_of_all(const Communicator& world, int file, std::int64_t 
         std::vector<std::byte> buffer(static_cast<std::size_t>(std::min(at_once, mine.count)));
         for (std::int64_t done = 0; done < mine.count; done += at_once) {
             const std::span some{buffer.data(), static_cast<std::size_t>(std::min(at_once, mine.count - done))};
-            read_at(file, mine.first.value + done, some, fail);
+            read_at(file, begin + mine.first.value + done, some, fail);
             sum = crc32c(std::span<const std::byte>{some}, sum);
         }
     });
     return crc32c_of_all(world, sum, mine.count, mine.first.value);
 }
-
-std::int64_t length_of(int file) {
-    struct stat status;
-    return ::fstat(file, &status) == 0 ? static_cast<std::int64_t>(status.st_size) : 0;
-}
-
-}  // namespace
 
 void seal(const Communicator& world, const std::string& out, const std::string& part) {
     FileHandle file;
@@ -77,7 +77,7 @@ void seal(const Communicator& world, const std::string& out, const std::string& 
     });
     std::int64_t bytes = length_of(file.get());
     world.broadcast(bytes);
-    const std::uint32_t sum = checksum_of_all(world, file.get(), bytes, fail);
+    const std::uint32_t sum = checksum_of_bytes(world, file.get(), 0, bytes, fail);
     agree(world, [&] {
         if (!world.is_root()) return;
         const std::string text = seal_text(sum, bytes);
@@ -105,7 +105,7 @@ void expect_sealed(const Communicator& world, const std::string& path) {
         if (!found.starts_with("\nconvoy seal ")) damaged("it does not end as a whole one does");
     });
     world.broadcast(bytes);
-    const std::uint32_t sum = checksum_of_all(world, file.get(), bytes, fail);
+    const std::uint32_t sum = checksum_of_bytes(world, file.get(), 0, bytes, fail);
     agree(world, [&] {
         if (world.is_root() && found != seal_text(sum, bytes)) damaged("its bytes are not those that were written");
     });

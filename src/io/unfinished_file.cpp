@@ -14,6 +14,9 @@ UnfinishedFile::UnfinishedFile(const Communicator& world, std::string out) : wor
     world_.broadcast(part_);
 }
 
+UnfinishedFile::UnfinishedFile(const Communicator& world, std::string out, std::string part)
+    : world_{world}, out_{std::move(out)}, part_{std::move(part)} {}
+
 UnfinishedFile::~UnfinishedFile() {
     if (ours_) remove_part_file(part_);
 }

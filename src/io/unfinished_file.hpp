@@ -12,7 +12,9 @@ class UnfinishedFile {
  public:
     // Rank 0 creates it, empty; all know its name. \throws Failure on all ranks. Collective.
     UnfinishedFile(const Communicator& world, std::string out);
-    // Removed unless it was published: whatever went wrong, nothing is left.
+    // One that an earlier run has left, to be gone on with. The same on all ranks.
+    UnfinishedFile(const Communicator& world, std::string out, std::string part);
+    // Removed unless it was published, or is kept: whatever went wrong, nothing is left.
     ~UnfinishedFile();
     UnfinishedFile(const UnfinishedFile&) = delete;
     UnfinishedFile& operator=(const UnfinishedFile&) = delete;
@@ -20,6 +22,9 @@ class UnfinishedFile {
     const std::string& out() const { return out_; }
     const std::string& part() const { return part_; }
     const Communicator& world() const { return world_; }
+
+    // From here on it stays where this run ends before it is published.
+    void keep() { ours_ = false; }
 
     // Gives the file its name. If another file appeared there meanwhile and may not be replaced, the finished part file
     // stays and the Failure names it. Collective.

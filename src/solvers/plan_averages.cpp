@@ -22,13 +22,12 @@ std::vector<double> conditional_averages(const SolvedPlan& plan, Side stays, std
     const bool single = plan.coupling.precision() == Precision::single;
     const double share = single ? most_dropped / static_cast<double>(plan.coupling.points(other(stays))) : 0;
     const Weighting weighting = Weighting::of_columns(columns, width, share);
-    std::vector<double> averages;
+    std::vector<double> all;
     in_portions(plan, stays, numbers_at_once / std::max<std::int64_t>(width, 1), [&](LocalRun run) {
-        const auto some =
-            plan.coupling.apply(stays, run, plan.potentials(), plan.epsilon, Safety::safe, weighting).value;
-        averages.insert(averages.end(), some.begin(), some.end());
+        const auto some = averages(plan, stays, run, weighting);
+        all.insert(all.end(), some.begin(), some.end());
     });
-    return averages;
+    return all;
 }
 
 Transition transition(const SolvedPlan& plan, Side stays, const Groups& own, const Groups& others,
@@ -48,8 +47,7 @@ Transition transition(const SolvedPlan& plan, Side stays, const Groups& own, con
         }
         const Weighting weighting = Weighting::of_columns(members, static_cast<std::int64_t>(some));
         in_portions(plan, stays, numbers_at_once / static_cast<std::int64_t>(some), [&](LocalRun run) {
-            const std::vector<double> shares =
-                coupling.apply(stays, run, plan.potentials(), plan.epsilon, Safety::safe, weighting).value;
+            const std::vector<double> shares = averages(plan, stays, run, weighting);
             for (std::int64_t k = 0; k < run.count; ++k) {
                 const auto i = static_cast<std::size_t>(run.first.value + k);
                 const double* const row = shares.data() + static_cast<std::size_t>(k) * some;
@@ -77,8 +75,7 @@ std::vector<double> conditional_entropy(const SolvedPlan& plan, Side stays, std:
     const std::vector<double> of_masses = conditional_averages(plan, stays, log_b, 1);
     std::vector<double> entropy;
     in_portions(plan, stays, numbers_at_once, [&](LocalRun run) {
-        const std::vector<double> values =
-            coupling.apply(stays, run, plan.potentials(), plan.epsilon, Safety::safe, Weighting::of_values()).value;
+        const std::vector<double> values = averages(plan, stays, run, Weighting::of_values());
         for (std::int64_t k = 0; k < run.count; ++k) {
             const auto i = static_cast<std::size_t>(run.first.value + k);
             const double log_density = values[static_cast<std::size_t>(2 * k + 1)];

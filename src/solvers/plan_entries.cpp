@@ -13,13 +13,13 @@
 namespace convoy {
 
 std::vector<double> log_masses(const SolvedPlan& plan, Side stays) {
-    return plan.coupling.reduce(stays, plan.potentials(), plan.epsilon, Safety::shifted);
+    return log_sums(plan, stays);
 }
 
 Matches best_matches(const SolvedPlan& plan, Side stays, std::span<const double> log_mass) {
     Matches matches;
     in_portions(plan, stays, slots_at_once, [&](LocalRun run) {
-        const Picks picks = plan.coupling.pick(stays, run, plan.potentials(), plan.epsilon, {PickRule::Kind::top, 1});
+        const Picks picks = pick(plan, stays, run, {PickRule::Kind::top, 1}, true);
         for (std::int64_t i = 0; i < run.count; ++i) {
             const auto at = static_cast<std::size_t>(i);
             const double log_s = log_mass[at + static_cast<std::size_t>(run.first.value)];
@@ -59,8 +59,7 @@ SparseRows largest_entries(const SolvedPlan& plan, Side stays, const EntriesRule
         rows.share.push_back(std::min(held, 1.0));
     };
     in_portions(plan, stays, slots_at_once / count, [&](LocalRun run) {
-        const Picks picks =
-            plan.coupling.pick(stays, run, plan.potentials(), plan.epsilon, {PickRule::Kind::top, count});
+        const Picks picks = pick(plan, stays, run, {PickRule::Kind::top, count}, true);
         for (std::int64_t i = 0; i < run.count; ++i) {
             const auto at = static_cast<std::size_t>(run.first.value + i);
             add_row(picks, i, coupling.local(stays).weights[at], log_mass[at]);

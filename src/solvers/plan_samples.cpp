@@ -73,8 +73,8 @@ std::vector<std::int64_t> sample_rows(const SolvedPlan& plan, Side stays, std::i
         for (std::int64_t done = 0; done < count; done += most_draws_at_once) {
             const std::int64_t slots = std::min(count - done, most_draws_at_once);
             const Picks picks =
-                plan.coupling.pick(stays, run, plan.potentials(), plan.epsilon,
-                                   {PickRule::Kind::sample, slots, seed_of_round(seed, done / most_draws_at_once)});
+                pick(plan, stays, run, {PickRule::Kind::sample, slots, seed_of_round(seed, done / most_draws_at_once)},
+                     false);
             expect_draws(plan, picks);
             for (std::int64_t i = 0; i < run.count; ++i)
                 std::copy_n(picks.index.begin() + i * slots, slots,
@@ -117,9 +117,9 @@ SampledPairs sample_pairs(const SolvedPlan& plan, std::int64_t count, std::uint6
             std::int64_t slots = 1;
             for (std::int64_t i = run.first.value; i < run.first.value + run.count; ++i)
                 slots = std::max(slots, std::min(draws[at(i)] - done, most_draws_at_once));
-            const Picks picks = plan.coupling.pick(
-                Side::row, run, plan.potentials(), plan.epsilon,
-                {PickRule::Kind::sample, slots, seed_of_round(seed_of_rows, done / most_draws_at_once)});
+            const Picks picks =
+                pick(plan, Side::row, run,
+                     {PickRule::Kind::sample, slots, seed_of_round(seed_of_rows, done / most_draws_at_once)}, false);
             expect_draws(plan, picks);
             for (std::int64_t k = 0; k < run.count; ++k) {
                 const std::int64_t i = run.first.value + k;

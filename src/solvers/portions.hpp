@@ -23,4 +23,10 @@ PickMemory memory_of_picks(std::int64_t rows, std::int64_t columns, std::int64_t
 // ranks, with runs that may be empty, of about so many rows at most. Collective.
 void in_portions(const SolvedPlan& plan, Side stays, std::int64_t rows, const std::function<void(LocalRun)>& use);
 
+// The verbs of a plan, out of its journal where that has them, else computed and put down there. Collective.
+std::vector<double> log_sums(const SolvedPlan& plan, Side stays);
+// \param scores whether anybody looks at them; else there may be none
+Picks pick(const SolvedPlan& plan, Side stays, LocalRun run, const PickRule& rule, bool scores);
+std::vector<double> averages(const SolvedPlan& plan, Side stays, LocalRun run, const Weighting& weighting);
+
 }  // namespace convoy
